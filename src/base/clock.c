@@ -1,0 +1,45 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/clock.h"
+
+#include <errno.h>
+#include <time.h>
+
+int64_t
+clock_now_ns(void)
+{
+    struct timespec t;
+
+    clock_gettime(CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
+static void
+format_now(char to[32], const char *fmt)
+{
+    time_t now = time(NULL);
+    struct tm tm;
+
+    gmtime_r(&now, &tm);
+    strftime(to, 32, fmt, &tm);
+}
+
+void
+clock_iso(char to[32])
+{
+    format_now(to, "%Y-%m-%dT%H:%M:%SZ");
+}
+
+void
+clock_stamp(char to[32])
+{
+    format_now(to, "%Y%m%d-%H%M%S");
+}
+
+void
+clock_sleep_until(int64_t t_ns)
+{
+    struct timespec t = {.tv_sec = t_ns / NS_PER_S, .tv_nsec = t_ns % NS_PER_S};
+
+    while (clock_nanosleep(CLOCK_MONOTONIC, TIMER_ABSTIME, &t, NULL) == EINTR)
+        continue;
+}
