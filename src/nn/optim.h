@@ -1,0 +1,65 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Optimizers on flat vectors, learning-rate schedules, gradient clipping. */
+#ifndef EBSP_NN_OPTIM_H
+#define EBSP_NN_OPTIM_H
+
+#include "nn/segment.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct jcur;
+
+enum optim_kind { OPTIM_SGD, OPTIM_ADAM, OPTIM_ADAMW };
+
+/* "optimizer" of a job. */
+struct optim_config {
+    enum optim_kind kind;
+    double lr;
+    double momentum; /* sgd */
+    bool nesterov;   /* sgd */
+    double weight_decay;
+    double beta1, beta2, epsilon; /* adam, adamw */
+    double clip_norm;             /* L2 over all trained numbers; 0: off */
+    double clip_value;            /* each element; 0: off */
+};
+int optim_config_parse(struct optim_config *c, const struct jcur *optimizer,
+                       struct err *err);
+
+/* "schedule" of a job: a factor of the learning rate, a function of samples
+ * consumed, never of updates (policies.md, common ground). */
+enum schedule_kind { SCHEDULE_CONSTANT, SCHEDULE_STEP, SCHEDULE_COSINE };
+#define SCHEDULE_STEPS 16
+struct schedule {
+    enum schedule_kind kind;
+    double warmup_epochs;              /* linear from 0 (exclusive) */
+    double milestones[SCHEDULE_STEPS]; /* epochs */
+    int n_milestones;
+    double gamma;      /* factor at each milestone */
+    double min_factor; /* cosine: at the end */
+};
+int schedule_parse(struct schedule *s, const struct jcur *schedule,
+                   struct err *err);
+double schedule_factor(const struct schedule *s, double epochs_done,
+                       double epochs_total);
+
+/* State: `n_planes` flat vectors beside the parameters (momentum; m and v),
+ * and the number of updates. */
+struct optim;
+struct optim *optim_new(const struct optim_config *c, const struct segtab *t,
+                        struct err *err);
+void optim_free(struct optim *o);
+/* params moves by one update with gradient grad (overwritten by clipping) at
+ * learning rate lr.  SEGMENT_STAT: p += momentum * (g - p).  Elements are
+ * independent of each other but for the norm of clipping. */
+void optim_update(struct optim *o, float *params, float *grad, double lr);
+int optim_planes(const struct optim *o);
+const char *optim_plane_name(const struct optim *o, int plane); /* "momentum" */
+float *optim_plane(struct optim *o, int plane);
+uint64_t optim_get_count(const struct optim *o);
+void optim_set_count(struct optim *o, uint64_t n_updates);
+/* L2 norm over trained segments. */
+double optim_norm(const struct segtab *t, const float *grad);
+
+#endif

@@ -1,0 +1,30 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The safetensors format: named float tensors in one file that PyTorch users
+ * load.  8 bytes header length (little endian), a JSON header
+ * {"name": {"dtype": "F32", "shape": [...], "data_offsets": [a, b]}, ...,
+ * "__metadata__": {"key": "text"}}, then the data, contiguous. */
+#ifndef EBSP_NN_TENSORS_H
+#define EBSP_NN_TENSORS_H
+
+#include "nn/segment.h"
+
+struct err;
+
+struct tensors_meta {
+    const char *key, *value;
+};
+
+/* Whole file at once (temporary file, fsync, rename).  Every segment of the
+ * table under its name, gaps left out. */
+int tensors_save(const char *path, const struct segtab *t, const float *v,
+                 const struct tensors_meta *meta, size_t n_meta,
+                 struct err *err);
+/* Names, types and shapes must match the table exactly; the first difference
+ * is reported.  Bytes of the file are hostile. */
+int tensors_load(const char *path, const struct segtab *t, float *v,
+                 struct err *err);
+/* The text of a metadata key, or an error when the file has none; freed with
+ * mem_free. */
+char *tensors_load_meta(const char *path, const char *key, struct err *err);
+
+#endif
