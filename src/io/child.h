@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Child processes on a libuv loop: what is written to stdin, lines from stderr
+ * and stdout, how they ended. */
+#ifndef EBSP_IO_CHILD_H
+#define EBSP_IO_CHILD_H
+
+#include <stddef.h>
+#include <stdint.h>
+#include <uv.h>
+
+struct child;
+struct err;
+
+struct child_handlers {
+    /* One line of stderr or stdout, without the newline, escaped (str_escape),
+     * cut at 500 characters. */
+    void (*on_line)(void *ctx, const char *line);
+    /* The process is gone and its output is read to the end; status is the exit
+     * status, signal 0 or what killed it.  The child is freed after this. */
+    void (*on_exit)(void *ctx, int64_t status, int signal);
+};
+
+#define CHILD_LAST_LINES 8
+
+/* argv[0] is looked up in PATH.  The input is copied and written; stdin stays
+ * open until child_close_stdin or our own death: that is how a worker learns
+ * that it is orphaned.  The environment is inherited.  The child gets its own
+ * process group, so that Ctrl-C reaches only us. */
+struct child *child_new(uv_loop_t *loop, const char *const *argv,
+                        const void *input, size_t n_input,
+                        const struct child_handlers *h, void *ctx,
+                        struct err *err);
+void child_close_stdin(struct child *c);
+int child_kill(struct child *c, int signal);
+int child_get_pid(const struct child *c);
+/* The last lines it printed, oldest first; NULL beyond. */
+const char *child_get_last_line(const struct child *c, int i);
+
+#endif

@@ -1,0 +1,88 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Framed, authenticated connections on a libuv loop.
+ *
+ * A conn belongs to its loop's thread.  Callbacks come from the loop; a conn
+ * may be closed in any of them, it is freed later, after on_closed. */
+#ifndef EBSP_IO_CONN_H
+#define EBSP_IO_CONN_H
+
+#include "wire/msg.h"
+
+#include <stdbool.h>
+#include <uv.h>
+
+struct conn;
+struct err;
+
+#define IO_KEY_BYTES     32
+#define IO_AUTH_LIMIT_MS 5000
+#define IO_MAX_PENDING   64 /* connections not yet authenticated */
+
+struct conn_handlers {
+    /* A frame's body is there and its sum is right.  When the frame has a bulk,
+     * set *bulk to memory for bulk_len bytes that stays valid until on_frame or
+     * on_closed, or return -1 to refuse (err filled; the conn closes). */
+    int (*on_body)(void *ctx, struct conn *c, const struct frame_head *h,
+                   const void *body, void **bulk, struct err *err);
+    /* The frame is complete, the bulk's sum is right. -1 closes the conn. */
+    int (*on_frame)(void *ctx, struct conn *c, const struct frame_head *h,
+                    const void *body, void *bulk, struct err *err);
+    /* The last call for this conn.  why->code is ERR_OK when conn_close was
+     * called or the peer closed between frames. */
+    void (*on_closed)(void *ctx, struct conn *c, const struct err *why);
+};
+
+/* When the first byte of the frame now being delivered arrived, and when its
+ * last one did (clock_now_ns). */
+int64_t conn_get_frame_start(const struct conn *c);
+int64_t conn_get_last_heard(const struct conn *c);
+uint64_t conn_get_received(const struct conn *c); /* bytes */
+uint64_t conn_get_sent(const struct conn *c);
+size_t conn_get_queued(const struct conn *c);    /* bytes not yet written */
+const char *conn_get_peer(const struct conn *c); /* "127.0.0.1:4711" */
+
+/* Changes who is called and with what; the limits of bodies and bulks. */
+void conn_set_handlers(struct conn *c, const struct conn_handlers *h,
+                       void *ctx);
+void conn_set_limits(struct conn *c, uint32_t max_body, uint64_t max_bulk);
+
+/* Queues a frame.  The body is copied; the bulk is borrowed until `done`
+ * (status 0, or -1: not sent), which may be NULL when there is no bulk. */
+typedef void conn_sent_fn(void *ctx, int status);
+int conn_send(struct conn *c, uint16_t type, const void *body, size_t body_len,
+              const void *bulk, size_t bulk_len, conn_sent_fn *done, void *ctx,
+              struct err *err);
+/* Stops reading, forgets what is queued unless flush, closes. */
+void conn_close(struct conn *c, bool flush);
+
+/* ---- the coordinator's side: listen and authenticate --------------------- */
+
+struct listener;
+struct listener_handlers {
+    /* A peer has proved that it knows the key; hand over or return -1 (err
+     * filled: sent to the peer as ERROR).  Set handlers in here. */
+    int (*on_peer)(void *ctx, struct conn *c, const struct msg_hello *hello,
+                   struct err *err);
+    /* Somebody did not: for the log. */
+    void (*on_refused)(void *ctx, const char *peer, const struct err *why);
+};
+/* host "127.0.0.1", port 0: any; key is copied. */
+struct listener *listener_new(uv_loop_t *loop, const char *host, uint16_t port,
+                              const uint8_t key[IO_KEY_BYTES],
+                              const struct listener_handlers *h, void *ctx,
+                              struct err *err);
+uint16_t listener_get_port(const struct listener *l);
+void listener_close(struct listener *l); /* frees itself on the loop */
+
+/* ---- the worker's side: connect and authenticate --------------------------
+ */
+
+/* Connects, proves the key, checks the coordinator's proof; then on_ready with
+ * err OK, or with what failed (and no conn).  One deadline for all of it. */
+typedef void connect_fn(void *ctx, struct conn *c, const struct err *why);
+int conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
+                 const uint8_t key[IO_KEY_BYTES], uint32_t rank,
+                 int64_t timeout_ms, connect_fn *on_ready, void *ctx,
+                 struct err *err);
+
+#endif

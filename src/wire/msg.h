@@ -1,0 +1,139 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Messages: structs <-> bodies of frames.  Decoders take hostile bytes, check
+ * every range, and refuse what is too short, too long or out of range.
+ *
+ *   coordinator                      worker
+ *   CHALLENGE  ------------------>
+ *              <------------------  HELLO       (until here: 256 bytes, 5 s)
+ *   WELCOME    ------------------>
+ *              <------------------  READY
+ *   ORDER (+ parameters) -------->
+ *              <------------------  PUSH (+ gradient)     and so on
+ *              <------------------  BEAT        (every second, also computing)
+ *   STOP       ------------------>
+ *              <------------------  BYE
+ *   either side: ERROR, then close */
+#ifndef EBSP_WIRE_MSG_H
+#define EBSP_WIRE_MSG_H
+
+#include "wire/frame.h"
+
+struct buf;
+
+enum msg_type {
+    MSG_CHALLENGE = 1,
+    MSG_HELLO,
+    MSG_WELCOME,
+    MSG_READY,
+    MSG_ORDER,
+    MSG_PUSH,
+    MSG_BEAT,
+    MSG_STOP,
+    MSG_BYE,
+    MSG_ERROR
+};
+const char *msg_name(uint16_t type); /* "ORDER"; "?" when unknown */
+
+#define WIRE_NONCE_BYTES 32
+#define WIRE_PROOF_BYTES 32
+#define WIRE_HOST_CAP    64 /* with final zero */
+#define WIRE_TEXT_CAP    512
+#define WIRE_MAX_STEPS   4096
+#define WIRE_MAX_HELLO   256 /* body limit before authentication */
+
+struct msg_challenge {
+    uint8_t nonce[WIRE_NONCE_BYTES];
+};
+
+/* proof = HMAC-SHA256(run key, "ebsp hello" 0 nonces rank version) */
+struct msg_hello {
+    uint32_t rank;
+    uint8_t nonce[WIRE_NONCE_BYTES];
+    uint8_t proof[WIRE_PROOF_BYTES];
+    char host[WIRE_HOST_CAP];
+    uint64_t pid;
+};
+
+/* proof = HMAC-SHA256(run key, "ebsp welcome" 0 nonces): the coordinator knows
+ * the key too. */
+struct msg_welcome {
+    uint8_t proof[WIRE_PROOF_BYTES];
+};
+
+/* The worker has read job and data and can compute. */
+struct msg_ready {
+    uint64_t segments_hash; /* segtab_fingerprint */
+    uint64_t n_floats;
+    uint64_t data_hash;
+    int64_t setup_ns; /* from its start until now */
+};
+
+struct msg_cursor {
+    uint32_t epoch, shard;
+    uint64_t first;
+    uint32_t count;
+};
+
+enum { MSG_ORDER_PARAMS = 1u << 0 }; /* bulk holds the parameters */
+
+struct msg_order {
+    uint64_t iteration; /* number of this order for this worker, from 1 */
+    uint64_t version;   /* of the parameters to compute on */
+    uint32_t flags;
+    uint32_t contribution; /* EBSP_PUSH_* */
+    double lr;             /* for local steps */
+    int64_t held_ns;       /* how long the policy held the worker before this */
+    uint32_t n_steps;      /* cursors, 1..WIRE_MAX_STEPS */
+    struct msg_cursor *step;
+};
+
+struct msg_push {
+    uint64_t iteration, version; /* of the order it answers */
+    uint64_t samples;
+    uint64_t correct;
+    uint32_t n_steps;
+    uint32_t reserved;
+    double loss;                       /* mean over the samples; may be NaN */
+    double norm;                       /* L2 of the contribution; may be NaN */
+    int64_t data_ns, compute_ns;       /* of this iteration */
+    int64_t push_ns, wait_ns, pull_ns; /* of the previous exchange */
+};
+
+struct msg_bye {
+    uint64_t iterations;
+    int64_t wall_ns, data_ns, compute_ns, push_ns, wait_ns, pull_ns;
+};
+
+struct msg_error {
+    uint32_t code; /* enum err_code */
+    char text[WIRE_TEXT_CAP];
+};
+
+void msg_put_challenge(struct buf *b, const struct msg_challenge *m);
+void msg_put_hello(struct buf *b, const struct msg_hello *m);
+void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
+void msg_put_ready(struct buf *b, const struct msg_ready *m);
+void msg_put_order(struct buf *b, const struct msg_order *m);
+void msg_put_push(struct buf *b, const struct msg_push *m);
+void msg_put_bye(struct buf *b, const struct msg_bye *m);
+void msg_put_error(struct buf *b, const struct msg_error *m);
+
+/* ERR_PROTO naming message and field.  BEAT and STOP have empty bodies. */
+int msg_get_challenge(struct msg_challenge *m, const void *p, size_t n,
+                      struct err *err);
+int msg_get_hello(struct msg_hello *m, const void *p, size_t n,
+                  struct err *err);
+int msg_get_welcome(struct msg_welcome *m, const void *p, size_t n,
+                    struct err *err);
+int msg_get_ready(struct msg_ready *m, const void *p, size_t n,
+                  struct err *err);
+/* m->step is allocated; free with msg_order_release. */
+int msg_get_order(struct msg_order *m, const void *p, size_t n,
+                  struct err *err);
+void msg_order_release(struct msg_order *m);
+int msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err);
+int msg_get_bye(struct msg_bye *m, const void *p, size_t n, struct err *err);
+int msg_get_error(struct msg_error *m, const void *p, size_t n,
+                  struct err *err);
+
+#endif
