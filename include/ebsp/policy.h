@@ -71,8 +71,9 @@ struct ebsp_event {
     uint32_t worker;       /* PUSH, JOIN, LEAVE; else EBSP_NO_WORKER */
     uint32_t reason;       /* LEAVE: EBSP_LEAVE_* */
     uint64_t clock;        /* PUSH: iterations finished by this worker, this
-                            * one included; JOIN: where its clock starts: the
-                            * least clock of the other workers, or 0 */
+                            * one included; JOIN: the least clock of the other
+                            * workers, or 0.  A newcomer's clock starts at what
+                            * that is when it is first released. */
     uint64_t version;      /* updates applied to the parameters so far */
     uint64_t base_version; /* PUSH: version it was computed on */
     int64_t interval_ns;   /* PUSH: from its release to its arrival */
@@ -204,7 +205,8 @@ struct ebsp_bounds {
     uint64_t flags;         /* EBSP_BOUND_*: which of the following hold */
     uint64_t max_staleness; /* of an ADDed push: version - base_version */
     uint64_t max_gap;       /* clock of a worker after a push minus the least
-                             * clock of all workers that have not left */
+                             * clock of all workers that have not left (a
+                             * newcomer counts from its first release) */
 };
 
 struct ebsp_policy {
@@ -239,10 +241,13 @@ struct ebsp_policy {
 
 typedef const struct ebsp_policy *ebsp_policy_entry_fn(void);
 
+/* The one symbol of a plugin.  Declared here so that it has C linkage when the
+ * plugin is written in C++. */
+__attribute__((visibility("default"))) const struct ebsp_policy *
+ebsp_policy_entry(void);
+
 /* Exactly one per plugin, at file scope. */
 #define EBSP_POLICY_EXPORT(object)                                             \
-    __attribute__((visibility("default"))) const struct ebsp_policy *          \
-    ebsp_policy_entry(void);                                                   \
     const struct ebsp_policy *ebsp_policy_entry(void)                          \
     {                                                                          \
         return &(object);                                                      \

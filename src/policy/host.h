@@ -11,7 +11,12 @@
  * Order: host_join for every worker of the start, host_start, then pushes,
  * joins, leaves and host_advance (timers) as they happen.  Actions that make
  * new events (a worker without work left) are queued and delivered before the
- * call returns. */
+ * call returns.  The driver must not call the host from its own callbacks.
+ * Time never runs backwards.
+ *
+ * After an error the host is dead: every later call gives the same error.
+ * Misuse by the driver is ERR_BUG, by the policy ERR_POLICY:
+ * policy "ssp": on PUSH of worker 3: RELEASE of worker 5: it is running */
 #ifndef EBSP_POLICY_HOST_H
 #define EBSP_POLICY_HOST_H
 
@@ -69,9 +74,13 @@ struct host_config {
     const struct host_driver *driver;
     void *ctx; /* of the driver */
     uint32_t max_workers;
+    uint64_t lacks; /* EBSP_CAN_* that the driver cannot do; usually 0 */
     uint64_t seed;
     uint64_t version; /* of the parameters at the start (resume) */
     struct log *log;  /* may be NULL */
+    /* For the conformance suite: the structs that the plugin gets are longer
+     * than this ABI's, as those of a later ebsp will be. */
+    bool future;
 };
 
 struct host *host_new(const struct host_config *config, struct err *err);
@@ -82,12 +91,16 @@ int host_start(struct host *h, int64_t now_ns, struct err *err);
 /* `worker` must be running.  base_version is the host's own record. */
 int host_push(struct host *h, int64_t now_ns, uint32_t worker,
               const struct host_push *push, struct err *err);
-/* A worker is lost, in whatever state; a push of it not yet added is dropped
- * through the driver. */
+/* A worker is lost, in whatever state (absent: nothing happens); a push of it
+ * not yet added is dropped through the driver. */
 int host_leave(struct host *h, int64_t now_ns, uint32_t worker,
                struct err *err);
-/* Delivers the timers that are due at now_ns. */
+/* Delivers the timers that are due at now_ns, in the order (time, asked).
+ * Those that are asked for meanwhile wait for the next call. */
 int host_advance(struct host *h, int64_t now_ns, struct err *err);
+/* For the conformance suite: delivers an event of a kind that this ABI does
+ * not have.  A policy must ignore it; every action is refused. */
+int host_probe(struct host *h, int64_t now_ns, uint32_t kind, struct err *err);
 
 /* All workers that have not left are held, no timer is pending: nothing will
  * ever happen again.  ERR_POLICY naming the policy and whom it holds; 0 when
