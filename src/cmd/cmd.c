@@ -1,0 +1,117 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/cmd.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <string.h>
+
+#define MAX_OPTIONS 64
+
+const struct cmd *const cmd_table[] = {
+    &cmd_eval,  &cmd_help,   &cmd_inspect, &cmd_policy,
+    &cmd_train, &cmd_worker, &cmd_zipline, NULL,
+};
+
+const struct cmd *
+cmd_find(const char *name)
+{
+    for (size_t i = 0; cmd_table[i]; i++)
+        if (!strcmp(cmd_table[i]->name, name))
+            return cmd_table[i];
+    return NULL;
+}
+
+int
+cmd_unknown(const char *name, struct err *err)
+{
+    const char *names[MAX_OPTIONS] = {NULL}, *near;
+    size_t n = 0;
+
+    for (size_t i = 0; cmd_table[i]; i++)
+        if (!cmd_table[i]->hidden)
+            names[n++] = cmd_table[i]->name;
+    near = str_nearest(name, names);
+    if (near)
+        return err_set(err, ERR_USAGE,
+                       "unknown subcommand \"%s\", did you mean \"%s\"?", name,
+                       near);
+    return err_set(err, ERR_USAGE,
+                   "unknown subcommand \"%s\"; see \"ebsp help\"", name);
+}
+
+/* The option that --word[=value] means (getopt also takes unique beginnings);
+ * NULL when there is none. */
+static const struct argp_option *
+find_long(const struct argp_option *o, const char *word, size_t len)
+{
+    const struct argp_option *begins = NULL;
+
+    for (; o->name || o->key || o->doc; o++) {
+        if (!o->name || strncmp(o->name, word, len) != 0)
+            continue;
+        if (strlen(o->name) == len)
+            return o;
+        begins = o;
+    }
+    return begins;
+}
+
+static int
+check_options(const struct argp *argp, int argc, char **argv, struct err *err)
+{
+    static const char *const builtin[] = {"help", "usage", "version"};
+    const char *names[MAX_OPTIONS + ARRAY_LEN(builtin) + 1] = {NULL};
+    size_t n = 0;
+
+    for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
+        names[n++] = builtin[i];
+    for (const struct argp_option *o = argp->options;
+         o && (o->name || o->key || o->doc); o++)
+        if (o->name && n < MAX_OPTIONS)
+            names[n++] = o->name;
+
+    for (int i = 1; i < argc; i++) {
+        const char *word = argv[i] + 2, *near;
+        const struct argp_option *o;
+        char bare[64];
+        size_t len;
+
+        if (!strcmp(argv[i], "--"))
+            return 0;
+        if (strncmp(argv[i], "--", 2) != 0)
+            continue;
+        len = strcspn(word, "=");
+        for (size_t k = 0; k < ARRAY_LEN(builtin); k++)
+            if (!strncmp(builtin[k], word, len))
+                return 0; /* argp answers it */
+        o = argp->options ? find_long(argp->options, word, len) : NULL;
+        if (o) {
+            if (o->arg && !(o->flags & OPTION_ARG_OPTIONAL) && !word[len])
+                i++; /* its value may begin with dashes */
+            continue;
+        }
+        snprintf(bare, sizeof bare, "%.*s", (int)len, word);
+        near = str_nearest(bare, names);
+        if (near)
+            return err_set(err, ERR_USAGE,
+                           "unknown option \"--%s\", did you mean \"--%s\"?",
+                           bare, near);
+        return err_set(err, ERR_USAGE, "unknown option \"--%s\"; see --help",
+                       bare);
+    }
+    return 0;
+}
+
+int
+cmd_parse(const struct argp *argp, int argc, char **argv, void *input,
+          struct err *err)
+{
+    if (check_options(argp, argc, argv, err) != 0)
+        return -1;
+    argp_err_exit_status = ERR_USAGE;
+    if (argp_parse(argp, argc, argv, 0, NULL, input) != 0)
+        return err_set(err, ERR_USAGE, "see \"%s --help\"", argv[0]);
+    return 0;
+}

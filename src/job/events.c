@@ -1,0 +1,170 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/events.h"
+
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+
+#include <errno.h>
+#include <fcntl.h>
+#include <inttypes.h>
+#include <math.h>
+#include <string.h>
+#include <unistd.h>
+
+#define FLUSH_BYTES ((size_t)64 << 10)
+
+struct events {
+    int fd;
+    int64_t start_ns;
+    char *path;
+    struct buf b;
+    struct err failed;
+};
+
+struct events *
+events_open(const char *path, bool append, int64_t start_ns, struct err *err)
+{
+    struct events *e = mem_alloc(1, sizeof *e);
+    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_EXCL);
+
+    if (!e || !(e->path = mem_strdup(path))) {
+        mem_free(e);
+        err_nomem(err);
+        return NULL;
+    }
+    e->b.max = (size_t)64 << 20;
+    e->start_ns = start_ns;
+    e->fd = open(path, flags, 0666);
+    if (e->fd < 0) {
+        err_errno(err, "%s", path);
+        mem_free(e->path);
+        mem_free(e);
+        return NULL;
+    }
+    return e;
+}
+
+void
+events_flush(struct events *e)
+{
+    if (!e || e->b.len == 0)
+        return;
+    if (e->b.bad)
+        err_nomem(&e->failed);
+    else if (fs_write_all(e->fd, e->b.data, e->b.len, &e->failed) != 0)
+        err_wrap(&e->failed, "%s", e->path);
+    buf_clear(&e->b);
+}
+
+int
+events_check(const struct events *e, struct err *err)
+{
+    if (!e || e->failed.code == ERR_OK)
+        return 0;
+    return err_set(err, e->failed.code, "%s", e->failed.text);
+}
+
+int
+events_close(struct events *e, struct err *err)
+{
+    int r;
+
+    if (!e)
+        return 0;
+    events_flush(e);
+    if (fsync(e->fd) != 0 && errno != EINVAL && errno != EROFS)
+        err_errno(&e->failed, "%s: fsync", e->path);
+    if (close(e->fd) != 0)
+        err_errno(&e->failed, "%s", e->path);
+    r = events_check(e, err);
+    buf_release(&e->b);
+    mem_free(e->path);
+    mem_free(e);
+    return r;
+}
+
+void
+events_begin(struct events *e, int64_t now_ns, const char *kind)
+{
+    if (e)
+        buf_addf(&e->b, "{\"t\":%.6f,\"event\":\"%s\"",
+                 (double)(now_ns - e->start_ns) / (double)NS_PER_S, kind);
+}
+
+void
+events_int(struct events *e, const char *key, int64_t v)
+{
+    if (e)
+        buf_addf(&e->b, ",\"%s\":%" PRId64, key, v);
+}
+
+void
+events_uint(struct events *e, const char *key, uint64_t v)
+{
+    if (e)
+        buf_addf(&e->b, ",\"%s\":%" PRIu64, key, v);
+}
+
+void
+events_num(struct events *e, const char *key, double v)
+{
+    if (!e)
+        return;
+    if (isfinite(v))
+        buf_addf(&e->b, ",\"%s\":%.17g", key, v);
+    else
+        buf_addf(&e->b, ",\"%s\":null", key);
+}
+
+void
+events_seconds(struct events *e, const char *key, int64_t ns)
+{
+    if (e)
+        buf_addf(&e->b, ",\"%s\":%.9f", key, (double)ns / (double)NS_PER_S);
+}
+
+void
+events_str(struct events *e, const char *key, const char *v)
+{
+    if (!e)
+        return;
+    buf_addf(&e->b, ",\"%s\":\"", key);
+    for (; *v; v++) {
+        unsigned char c = (unsigned char)*v;
+
+        if (c == '"' || c == '\\')
+            buf_addf(&e->b, "\\%c", c);
+        else if (c < 0x20 || c >= 0x7f)
+            buf_addf(&e->b, "\\u%04x", c);
+        else
+            buf_u8(&e->b, c);
+    }
+    buf_u8(&e->b, '"');
+}
+
+void
+events_hex(struct events *e, const char *key, uint64_t v)
+{
+    if (e)
+        buf_addf(&e->b, ",\"%s\":\"%016" PRIx64 "\"", key, v);
+}
+
+void
+events_json(struct events *e, const char *key, const char *v)
+{
+    if (e)
+        buf_addf(&e->b, ",\"%s\":%s", key, v);
+}
+
+void
+events_end(struct events *e)
+{
+    if (!e)
+        return;
+    buf_adds(&e->b, "}\n");
+    if (e->b.len >= FLUSH_BYTES || e->b.bad)
+        events_flush(e);
+}

@@ -1,0 +1,39 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The event stream of a run: one JSON object a line, appended.  Progress,
+ * metrics, report, timeline and replay are views of it; see ebsp-run(5).
+ *
+ *   events_begin(e, now_ns, "push");
+ *   events_int(e, "rank", 2);
+ *   events_end(e);
+ *
+ * Writing never fails for the caller: the first failure is kept and told by
+ * events_check.  All calls are no-ops on NULL. */
+#ifndef EBSP_JOB_EVENTS_H
+#define EBSP_JOB_EVENTS_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct events;
+
+/* start_ns is the zero of the "t" member (seconds). */
+struct events *events_open(const char *path, bool append, int64_t start_ns,
+                           struct err *err);
+/* Writes what is buffered, syncs, frees; -1 when anything was lost. */
+int events_close(struct events *e, struct err *err);
+void events_flush(struct events *e);
+int events_check(const struct events *e, struct err *err);
+
+void events_begin(struct events *e, int64_t now_ns, const char *kind);
+void events_int(struct events *e, const char *key, int64_t v);
+void events_uint(struct events *e, const char *key, uint64_t v);
+void events_num(struct events *e, const char *key, double v); /* NaN: null */
+void events_seconds(struct events *e, const char *key, int64_t ns);
+void events_str(struct events *e, const char *key, const char *v);
+void events_hex(struct events *e, const char *key, uint64_t v);
+/* v is JSON text */
+void events_json(struct events *e, const char *key, const char *v);
+void events_end(struct events *e);
+
+#endif

@@ -1,0 +1,291 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "job/job.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <math.h>
+#include <string.h>
+
+static const char *const job_keys[] = {
+    "name",
+    "description",
+    "input",
+    "layers",
+    "data",
+    "augment",
+    "assignment",
+    "batch",
+    "epochs",
+    "optimizer",
+    "schedule",
+    "lr_scaling",
+    "workers",
+    "threads",
+    "policy",
+    "seed",
+    "checkpoint_every",
+    "checkpoint_keep",
+    "eval_every",
+    "max_seconds",
+    "target_accuracy",
+    "origin",
+    "$schema",
+    NULL,
+};
+
+/* Read before any check, so that an unknown key is the first thing said. */
+static int
+read_scalars(struct job *j, const struct jcur *root, struct err *err)
+{
+    static const char *const scalings[] = {"none", "linear", "sqrt", NULL};
+    int64_t workers = 4, threads = 1, batch = 0, epochs = 1, seed = 1, keep = 2;
+    int scaling = LR_SCALING_NONE;
+
+    j->name = "unnamed";
+    j->policy = "bsp";
+    j->eval_every = 1;
+    if (jcur_object(root, job_keys, err) != 0 ||
+        jcur_str_or(root, "name", &j->name, err) != 0 ||
+        jcur_int(root, "batch", 1, 1 << 24, &batch, err) != 0 ||
+        jcur_int_or(root, "epochs", 1, 1 << 24, &epochs, err) != 0 ||
+        jcur_int_or(root, "workers", 1, JOB_MAX_WORKERS, &workers, err) != 0 ||
+        jcur_int_or(root, "threads", 1, 1024, &threads, err) != 0 ||
+        jcur_str_or(root, "policy", &j->policy, err) != 0 ||
+        jcur_int_or(root, "seed", 0, INT64_MAX, &seed, err) != 0 ||
+        jcur_enum_or(root, "lr_scaling", scalings, &scaling, err) != 0 ||
+        jcur_num_or(root, "checkpoint_every", 0, INFINITY, &j->checkpoint_every,
+                    err) != 0 ||
+        jcur_int_or(root, "checkpoint_keep", 1, 1 << 20, &keep, err) != 0 ||
+        jcur_num_or(root, "eval_every", 0, INFINITY, &j->eval_every, err) !=
+            0 ||
+        jcur_num_or(root, "max_seconds", 0, INFINITY, &j->max_seconds, err) !=
+            0 ||
+        jcur_num_or(root, "target_accuracy", 0, 1, &j->target_accuracy, err) !=
+            0)
+        return -1;
+    j->batch = (uint32_t)batch;
+    j->epochs = (uint32_t)epochs;
+    j->workers = (uint32_t)workers;
+    j->threads = (uint32_t)threads;
+    j->seed = (uint64_t)seed;
+    j->checkpoint_keep = (uint32_t)keep;
+    j->lr_scaling = (enum lr_scaling)scaling;
+    return 0;
+}
+
+/* Adds what was not given, so that the effective job says everything, and
+ * remembers that it is a default. */
+static int
+set_default(struct job *j, const char *key, json_t *value, struct err *err)
+{
+    char text[64];
+    const char *s = json_string_value(value);
+    struct buf b = BUF_INIT(sizeof text);
+    int r = 0;
+
+    if (!json_object_get(j->doc.root, key)) {
+        if (s)
+            buf_adds(&b, s);
+        r = value ? 0 : err_nomem(err);
+        if (r == 0 && !s)
+            r = json_dump(value, 0, &b, err);
+        if (r == 0)
+            r = json_doc_set(&j->doc, key, b.data ? b.data : "", "default",
+                             err);
+    }
+    json_decref(value);
+    buf_release(&b);
+    return r;
+}
+
+static int
+fill_defaults(struct job *j, struct err *err)
+{
+    static const char *const scalings[] = {"none", "linear", "sqrt"};
+    int r = 0;
+
+    r |= set_default(j, "epochs", json_integer(j->epochs), err);
+    r |= set_default(j, "workers", json_integer(j->workers), err);
+    r |= set_default(j, "threads", json_integer(j->threads), err);
+    r |= set_default(j, "policy", json_string(j->policy), err);
+    r |= set_default(j, "seed", json_integer((json_int_t)j->seed), err);
+    r |=
+        set_default(j, "lr_scaling", json_string(scalings[j->lr_scaling]), err);
+    r |=
+        set_default(j, "checkpoint_every", json_real(j->checkpoint_every), err);
+    r |= set_default(j, "checkpoint_keep", json_integer(j->checkpoint_keep),
+                     err);
+    r |= set_default(j, "eval_every", json_real(j->eval_every), err);
+    if (r == 0) { /* the strings must outlive what they were read from */
+        j->policy = json_string_value(json_object_get(j->doc.root, "policy"));
+    }
+    return r;
+}
+
+/* doc and dir are set; everything else is read from them. */
+static int
+read_job(struct job *j, struct err *err)
+{
+    struct jcur root = jcur_root(&j->doc);
+    struct jcur optimizer = jcur_key(&root, "optimizer");
+    struct jcur schedule = jcur_key(&root, "schedule");
+    struct jcur assignment = jcur_key(&root, "assignment");
+    struct jcur data = jcur_key(&root, "data");
+
+    if (read_scalars(j, &root, err) != 0)
+        return -1;
+    j->graph = graph_new(&root, err);
+    if (!j->graph || optim_config_parse(&j->optim, &optimizer, err) != 0 ||
+        schedule_parse(&j->schedule, &schedule, err) != 0 ||
+        assign_config_parse(&j->assign, &assignment, err) != 0 ||
+        dataset_check(&data, err) != 0)
+        return -1;
+    return fill_defaults(j, err);
+}
+
+int
+job_parse(struct job *j, const char *name, const char *dir, const char *text,
+          size_t len, struct err *err)
+{
+    memset(j, 0, sizeof *j);
+    if (json_doc_parse(&j->doc, name, text, len, err) != 0)
+        return -1;
+    j->dir = mem_strdup(dir);
+    if (j->dir ? read_job(j, err) == 0 : err_nomem(err) == 0)
+        return 0;
+    job_release(j);
+    return -1;
+}
+
+int
+job_load(struct job *j, const char *path, const struct job_override *o,
+         size_t n, struct err *err)
+{
+    const char *slash = strrchr(path, '/');
+
+    memset(j, 0, sizeof *j);
+    if (json_doc_load(&j->doc, path, err) != 0)
+        return -1;
+    /* Positions of a saved job's origins mean nothing any more. */
+    if (json_is_object(j->doc.root))
+        json_object_del(j->doc.root, "origin");
+    for (size_t i = 0; i < n; i++)
+        if (json_doc_set(&j->doc, o[i].path, o[i].value, o[i].origin, err) != 0)
+            goto fail;
+    j->dir = slash ? mem_printf("%.*s", (int)(slash - path) + 1, path)
+                   : mem_strdup(".");
+    if (!j->dir) {
+        err_nomem(err);
+        goto fail;
+    }
+    if (read_job(j, err) == 0)
+        return 0;
+fail:
+    job_release(j);
+    return -1;
+}
+
+void
+job_release(struct job *j)
+{
+    graph_free(j->graph);
+    json_doc_release(&j->doc);
+    mem_free(j->dir);
+    memset(j, 0, sizeof *j);
+}
+
+int
+job_dump(const struct job *j, struct buf *to, struct err *err)
+{
+    json_t *v = json_copy(j->doc.root), *origin = json_object();
+    int r = v && origin ? 0 : err_nomem(err);
+
+    for (size_t i = 0; r == 0 && i < j->doc.n_set; i++)
+        if (json_object_set_new(origin, j->doc.set_paths[i],
+                                json_string(j->doc.set_args[i])) != 0)
+            r = err_nomem(err);
+    if (r == 0 && json_object_set(v, "origin", origin) != 0)
+        r = err_nomem(err);
+    if (r == 0)
+        r = json_dump(v, 2, to, err);
+    buf_adds(to, "\n");
+    json_decref(v);
+    json_decref(origin);
+    return r == 0 ? buf_ok(to, err) : -1;
+}
+
+static int
+check_fit(const struct job *j, const struct dataset *d, struct err *err)
+{
+    struct jcur root = jcur_root(&j->doc), data = jcur_key(&root, "data");
+    struct jcur input = jcur_key(&root, "input");
+    struct jcur batch = jcur_key(&root, "batch");
+    struct jcur layers = jcur_key(&root, "layers");
+    const struct shape *in = graph_get_input(j->graph);
+    int64_t outputs = graph_get_outputs(j->graph);
+    char want[64], have[64];
+
+    if (shape_count(in) != shape_count(&d->shape) ||
+        (in->n_dims == 3 && d->shape.n_dims == 3 &&
+         memcmp(in->dim, d->shape.dim, sizeof in->dim) != 0))
+        return jcur_fail(&input, err, "the data has samples of %s, not %s",
+                         shape_text(&d->shape, have), shape_text(in, want));
+    if (d->n_classes > 0 && d->n_classes != outputs)
+        return jcur_fail(&layers, err,
+                         "the last layer has %lld outputs, the data %lld "
+                         "classes",
+                         (long long)outputs, (long long)d->n_classes);
+    if (d->n_classes == 0 &&
+        (graph_get_loss(j->graph) != LOSS_MSE || d->n_targets != outputs))
+        return jcur_fail(&layers, err,
+                         "data with %lld targets needs the loss \"mse\" on "
+                         "as many outputs, got %lld",
+                         (long long)d->n_targets, (long long)outputs);
+    if (d->train.n < 1)
+        return jcur_fail(&data, err, "no training samples");
+    if (d->train.n < j->batch)
+        return jcur_fail(&batch, err,
+                         "expected at most the %zu training "
+                         "samples, got %u",
+                         d->train.n, j->batch);
+    return 0;
+}
+
+int
+job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
+              struct augment_config *augment, struct err *err)
+{
+    struct jcur root = jcur_root(&j->doc), at = jcur_key(&root, "data");
+    struct jcur aug = jcur_key(&root, "augment");
+    struct dataset *d = dataset_open(&at, data_dir, j->dir, j->seed, err);
+
+    if (!d)
+        return -1;
+    if (check_fit(j, d, err) != 0 ||
+        augment_config_parse(augment, &aug, graph_get_input(j->graph), err) !=
+            0) {
+        dataset_free(d);
+        return -1;
+    }
+    *data = d;
+    return 0;
+}
+
+double
+job_learning_rate(const struct job *j, uint64_t samples_done,
+                  uint64_t samples_total, uint32_t k)
+{
+    double part =
+        samples_total ? (double)samples_done / (double)samples_total : 0.0;
+    double lr = j->optim.lr *
+                schedule_factor(&j->schedule, part * j->epochs, j->epochs);
+
+    if (j->lr_scaling == LR_SCALING_LINEAR)
+        lr *= k;
+    else if (j->lr_scaling == LR_SCALING_SQRT)
+        lr *= sqrt(k);
+    return lr;
+}

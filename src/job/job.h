@@ -1,0 +1,73 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A job: everything about a run that is not this machine's business.
+ * Documented in ebsp-job(5); models/ebsp-job.schema.json says the same to
+ * editors. */
+#ifndef EBSP_JOB_JOB_H
+#define EBSP_JOB_JOB_H
+
+#include "base/json.h"
+#include "data/assign.h"
+#include "data/dataset.h"
+#include "data/loader.h"
+#include "nn/graph.h"
+#include "nn/optim.h"
+
+#include <stdint.h>
+
+struct buf;
+struct err;
+
+/* How an update that averages k pushes scales the learning rate, which is
+ * defined for one mini-batch: not at all, by k, by sqrt(k). */
+enum lr_scaling { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT };
+
+#define JOB_MAX_WORKERS 65536
+
+struct job {
+    struct json_doc doc; /* effective: overrides and defaults are in it */
+    char *dir;           /* folder of the job file: data is looked for there */
+    const char *name;    /* the following strings belong to doc */
+    const char *policy;  /* spec */
+    struct graph *graph;
+    struct optim_config optim;
+    struct schedule schedule;
+    struct assign_config assign;
+    enum lr_scaling lr_scaling;
+    uint32_t workers, threads, batch, epochs;
+    uint64_t seed;
+    double checkpoint_every; /* epochs; 0: only at the end */
+    uint32_t checkpoint_keep;
+    double eval_every;      /* epochs; 0: only at the end */
+    double max_seconds;     /* 0: no limit */
+    double target_accuracy; /* 0..1; 0: none */
+};
+
+/* One override: "optimizer.lr" = "0.1" because of "--set optimizer.lr=0.1". */
+struct job_override {
+    char *path, *value, *origin;
+};
+
+/* Reads and checks everything that can be checked without the data. */
+int job_load(struct job *j, const char *path, const struct job_override *o,
+             size_t n, struct err *err);
+/* From the text of an effective job; dir as above. */
+int job_parse(struct job *j, const char *name, const char *dir,
+              const char *text, size_t len, struct err *err);
+void job_release(struct job *j);
+
+/* Opens the data and checks that it fits the network: shape, classes, enough
+ * samples for one mini-batch; fills augment, which depends on the shape. */
+int job_open_data(const struct job *j, const char *data_dir,
+                  struct dataset **data, struct augment_config *augment,
+                  struct err *err);
+
+/* The effective job as pretty JSON, with "origin": where each value that is
+ * not the job file's came from. */
+int job_dump(const struct job *j, struct buf *to, struct err *err);
+
+/* Learning rate of an update that averages k pushes, when samples_done of
+ * samples_total (over all epochs) are consumed. */
+double job_learning_rate(const struct job *j, uint64_t samples_done,
+                         uint64_t samples_total, uint32_t k);
+
+#endif

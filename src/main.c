@@ -1,0 +1,72 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "base/err.h"
+#include "base/mem.h"
+#include "cmd/cmd.h"
+
+#include <signal.h>
+#include <stdio.h>
+#include <string.h>
+
+#ifdef HAVE_CONFIG_H
+#    include "config.h"
+#endif
+
+#define VERSION_TEXT "ebsp " PACKAGE_VERSION
+
+const char *argp_program_version = VERSION_TEXT;
+
+static int
+fail(const char *who, const struct err *err)
+{
+    fflush(stdout);
+    fprintf(stderr, "%s: %s\n", who, err->text);
+    return err->code ? (int)err->code : ERR_BUG;
+}
+
+/* Results go to stdout: a full disk or a closed pipe behind it is an error. */
+static int
+close_stdout(struct err *err)
+{
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return err_errno(err, "standard output");
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct err err = ERR_INIT;
+    const struct cmd *c;
+    const char *sub = argc > 1 ? argv[1] : NULL;
+    char *name;
+    int r;
+
+    signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead */
+    if (!sub) {
+        err_set(&err, ERR_USAGE, "expected a subcommand; see \"ebsp help\"");
+        return fail("ebsp", &err);
+    }
+    if (!strcmp(sub, "--version") || !strcmp(sub, "-V")) {
+        puts(VERSION_TEXT);
+        return close_stdout(&err) == 0 ? 0 : fail("ebsp", &err);
+    }
+    if (!strcmp(sub, "--help") || !strcmp(sub, "-h") || !strcmp(sub, "-?"))
+        sub = "help";
+    c = cmd_find(sub);
+    if (!c) {
+        cmd_unknown(sub, &err);
+        return fail("ebsp", &err);
+    }
+    name = mem_printf("ebsp %s", c->name);
+    if (!name) {
+        err_nomem(&err);
+        return fail("ebsp", &err);
+    }
+    argv[1] = name;
+    r = c->run(argc - 1, argv + 1, &err);
+    if (r == 0)
+        r = close_stdout(&err);
+    r = r == 0 ? 0 : fail(name, &err);
+    mem_free(name);
+    return r;
+}

@@ -1,0 +1,55 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The parameter store: the global parameters, their version, the accumulator
+ * and the optimizer.  One thread.
+ *
+ * Parameters are published as reference-counted vectors: a vector that is being
+ * sent, evaluated or saved never changes; an update writes in place when nobody
+ * else looks, into a spare vector otherwise. */
+#ifndef EBSP_PS_STORE_H
+#define EBSP_PS_STORE_H
+
+#include "nn/optim.h"
+
+#include <stdint.h>
+
+struct err;
+struct store;
+
+/* A published state of the parameters. */
+struct params {
+    float *v; /* segtab.n_floats */
+    uint64_t version;
+    uint32_t refs;
+    struct params *next; /* spare list */
+};
+
+/* Both are borrowed. The parameters are zero at first: see store_edit. */
+struct store *store_new(const struct segtab *t, const struct optim_config *o,
+                        struct err *err);
+void store_free(struct store *s);
+
+/* The parameters for the initial values or a checkpoint; only before the first
+ * reference is taken. */
+float *store_edit(struct store *s);
+struct optim *store_get_optim(struct store *s);
+void store_set_version(struct store *s, uint64_t version);
+uint64_t store_get_version(const struct store *s);
+
+/* The current parameters; give back with store_unref. */
+struct params *store_ref(struct store *s);
+void store_unref(struct store *s, struct params *p);
+/* The current ones without a reference, until the next commit. */
+const float *store_peek(const struct store *s);
+
+/* accumulator += weight * push; kind is EBSP_PUSH_*; kinds do not mix. */
+int store_add(struct store *s, const float *push, uint32_t kind, double weight,
+              struct err *err);
+/* One update with weight * accumulator, then the accumulator is empty.
+ * gradient: one optimizer step at learning rate lr (statistics move by the
+ * weighted mean of what was pushed); delta: parameters += weight * sum; model:
+ * parameters = weight * sum. */
+int store_commit(struct store *s, double weight, double lr, struct err *err);
+/* Forgets what was added. */
+void store_discard(struct store *s);
+
+#endif
