@@ -39,6 +39,10 @@ struct frame_head {
 /* Fills `to` for a body and bulk that are complete. */
 void frame_encode(uint8_t to[FRAME_HEAD_BYTES], uint16_t type, const void *body,
                   uint32_t body_len, const void *bulk, uint64_t bulk_len);
+/* The same where the bulk's sum is known already: one bulk, many peers. */
+void frame_encode_summed(uint8_t to[FRAME_HEAD_BYTES], uint16_t type,
+                         const void *body, uint32_t body_len, uint64_t bulk_len,
+                         uint64_t bulk_sum);
 /* Magic, version ("peer speaks protocol 2, this is 1") and limits; the sums
  * are checked by the two calls below. ERR_PROTO. */
 int frame_decode(struct frame_head *h, const uint8_t from[FRAME_HEAD_BYTES],

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-libebsp_a_SOURCES +=
+libebsp_a_SOURCES += \
+	src/wire/frame.c src/wire/frame.h \
+	src/wire/msg.c src/wire/msg.h
