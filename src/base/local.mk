@@ -3,6 +3,7 @@ libebsp_a_SOURCES += \
 	src/base/buf.c src/base/buf.h \
 	src/base/clock.c src/base/clock.h \
 	src/base/err.c src/base/err.h \
+	src/base/exact.c src/base/exact.h \
 	src/base/fs.c src/base/fs.h \
 	src/base/json.c src/base/json.h \
 	src/base/json_pos.c \

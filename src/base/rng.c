@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "base/rng.h"
 
+#include "base/exact.h"
+
 #include <errno.h>
 #include <math.h>
 #include <sys/random.h>
@@ -85,7 +87,7 @@ rng_normal(struct rng *r)
     double u = 1.0 - rng_unit(r); /* (0, 1] */
     double v = rng_unit(r);
 
-    return sqrt(-2.0 * log(u)) * cos(2.0 * 3.14159265358979323846 * v);
+    return sqrt(-2.0 * exact_log(u)) * exact_cos_turns(v);
 }
 
 /* Marsaglia and Tsang, "A simple method for generating gamma variables", 2000;
@@ -96,7 +98,7 @@ rng_gamma(struct rng *r, double shape)
     double boost = 1.0, d, c;
 
     if (shape < 1.0) {
-        boost = pow(1.0 - rng_unit(r), 1.0 / shape);
+        boost = exact_exp(exact_log(1.0 - rng_unit(r)) / shape);
         shape += 1.0;
     }
     d = shape - 1.0 / 3.0;
@@ -107,7 +109,7 @@ rng_gamma(struct rng *r, double shape)
         if (v <= 0.0)
             continue;
         v = v * v * v;
-        if (log(u) < 0.5 * x * x + d - d * v + d * log(v))
+        if (exact_log(u) < 0.5 * x * x + d - d * v + d * exact_log(v))
             return boost * d * v;
     }
 }
