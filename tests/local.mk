@@ -1,23 +1,130 @@
 # SPDX-License-Identifier: Apache-2.0
+# `make check` runs everything in TESTS; each line below that adds a test says
+# all there is to know about it.
 TEST_EXTENSIONS = .bats .sh
-TESTS += $(UNIT_TESTS)
-check_PROGRAMS += $(UNIT_TESTS)
-LDADD = $(LIBEBSP)
-EXTRA_DIST += tests/unit/tap.h
+TESTS += $(UNIT_TESTS) $(FUZZERS) $(SYSTEM_TESTS)
+check_PROGRAMS += $(UNIT_TESTS) $(FUZZERS)
 
 # A unit test is one source file named like its program.
 UNIT_TESTS =
+# A fuzz target is tests/fuzz/fuzz_NAME.c with LLVMFuzzerTestOneInput; its
+# corpus is tests/fuzz/corpus/NAME/.  Without libFuzzer replay.c is its main().
+FUZZERS =
+# End-to-end tests.  Those tagged "heavy" run in the plain build only.
+BATS_TESTS =
+SYSTEM_TESTS = $(BATS_TESTS) tests/lint/layers.sh
 
 # base
 UNIT_TESTS += tests/unit/test_base tests/unit/test_json
 
-LOG_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
-BATS_LOG_DRIVER = $(LOG_DRIVER)
+# nn: graph and execution
+UNIT_TESTS += tests/unit/test_graph
+
+# nn: optimizers, tensor files, references
+UNIT_TESTS += tests/unit/test_optim
+
+# data
+UNIT_TESTS += tests/unit/test_exact tests/unit/test_dataset \
+	tests/unit/test_assign tests/unit/test_loader
+FUZZERS += tests/fuzz/fuzz_idx tests/fuzz/fuzz_cifar tests/fuzz/fuzz_raw
+
+# build, manual
+BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats
+
+LINT_TESTS = \
+	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \
+	tests/lint/headers.sh tests/lint/format.sh tests/lint/shell.sh \
+	tests/lint/cppcheck.sh tests/lint/dist.sh tests/lint/selftest.sh
+TIDY_TESTS = tests/lint/tidy.sh
+
+EXTRA_DIST += $(BATS_TESTS) $(LINT_TESTS) $(TIDY_TESTS) \
+	tests/unit/tap.h tests/fuzz/corpus tests/variant tests/suppressions \
+	tests/lint/lint.bash tests/bats/ebsp.bash tests/bats/run-bats
+
+if FUZZING
+LDADD = $(FUZZ_ENGINE) $(LIBEBSP)
+else
+check_LIBRARIES = tests/fuzz/libreplay.a
+tests_fuzz_libreplay_a_SOURCES = tests/fuzz/replay.c
+LDADD = tests/fuzz/libreplay.a $(LIBEBSP)
+endif
+
+# How a test is run.  None may hang: a C test is stopped by timeout(1), a BATS
+# test by BATS itself.
+TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
+LOG_DRIVER = $(TAP_DRIVER)
+LOG_COMPILER = timeout
+AM_LOG_FLAGS = -k 5 $${EBSP_TEST_LIMIT:-300}
+BATS_LOG_DRIVER = $(TAP_DRIVER)
 BATS_LOG_COMPILER = $(SHELL) $(srcdir)/tests/bats/run-bats
-SH_LOG_DRIVER = $(LOG_DRIVER)
-SH_LOG_COMPILER = $(SHELL)
+SH_LOG_DRIVER = $(TAP_DRIVER)
+SH_LOG_COMPILER = bash
+SUPPRESSIONS = $(abs_top_srcdir)/tests/suppressions
 AM_TESTS_ENVIRONMENT = \
 	EBSP_SRCDIR='$(abs_top_srcdir)' EBSP_BUILDDIR='$(abs_top_builddir)' \
 	EBSP='$(abs_top_builddir)/ebsp$(EXEEXT)' CC='$(CC)' \
-	EBSP_SHARED="$${EBSP_SHARED:-$(abs_top_srcdir)/../shared}"; \
-	export EBSP_SRCDIR EBSP_BUILDDIR EBSP CC EBSP_SHARED;
+	EBSP_SHARED="$${EBSP_SHARED:-$(abs_top_srcdir)/../shared}" \
+	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_stack_use_after_return=1}" \
+	LSAN_OPTIONS="$${LSAN_OPTIONS:-suppressions=$(SUPPRESSIONS)/lsan}" \
+	TSAN_OPTIONS="$${TSAN_OPTIONS:-suppressions=$(SUPPRESSIONS)/tsan}" \
+	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}"; \
+	export EBSP_SRCDIR EBSP_BUILDDIR EBSP CC EBSP_SHARED \
+	ASAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS;
+
+# Parts of `make check`.
+check-unit:
+	$(MAKE) check TESTS='$(UNIT_TESTS) $(FUZZERS)' TEST_SUITE_LOG=check-unit.log
+check-bats:
+	$(MAKE) check TESTS='$(BATS_TESTS)' TEST_SUITE_LOG=check-bats.log
+check-system:
+	$(MAKE) check TESTS='$(SYSTEM_TESTS)' TEST_SUITE_LOG=check-system.log
+
+# Lints look at the source only, so nothing is built for them.
+lint:
+	rm -f lint.log $(LINT_TESTS:.sh=.log) $(LINT_TESTS:.sh=.trs)
+	$(MAKE) TESTS='$(LINT_TESTS)' TEST_SUITE_LOG=lint.log lint.log
+lint-tidy:
+	rm -f lint-tidy.log $(TIDY_TESTS:.sh=.log) $(TIDY_TESTS:.sh=.trs)
+	$(MAKE) TESTS='$(TIDY_TESTS)' TEST_SUITE_LOG=lint-tidy.log lint-tidy.log
+
+# The same tests on other builds, each in a folder below variants/.
+VARIANT = +MAKE='$(MAKE)' bash $(srcdir)/tests/variant
+check-clang:
+	$(VARIANT) clang check-unit CC=clang
+check-asan:
+	$(VARIANT) asan 'check-unit check-bats' CFLAGS='-O1 -g' \
+		--enable-sanitizers=address,undefined
+check-tsan:
+	$(VARIANT) tsan check-unit CFLAGS='-O1 -g' --enable-sanitizers=thread
+check-valgrind:
+	$(MAKE) check TESTS='$(UNIT_TESTS)' TEST_SUITE_LOG=check-valgrind.log \
+		LOG_FLAGS='valgrind -q --error-exitcode=99 --leak-check=full \
+		--errors-for-leak-kinds=definite \
+		--suppressions=$(SUPPRESSIONS)/valgrind' \
+		EBSP_TEST_LIMIT=1800
+# With --enable-fuzzing: every target looks for new inputs for FUZZ_SECONDS.
+FUZZ_SECONDS = 60
+check-fuzz:
+if FUZZING
+	$(MAKE) $(FUZZERS)
+	@for fuzzer in $(FUZZERS); do \
+	    name=$${fuzzer##*/fuzz_}; $(MKDIR_P) findings/$$name && \
+	    $$fuzzer -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 \
+	        -artifact_prefix=findings/$$name- findings/$$name \
+	        $(srcdir)/tests/fuzz/corpus/$$name || exit 1; \
+	done
+else
+	$(MAKE) check TESTS='$(FUZZERS)' TEST_SUITE_LOG=check-fuzz.log
+endif
+# What a release holds, one path per line, for dist.sh.
+print-dist:
+	@for file in $(DISTFILES); do echo "$${file#$(srcdir)/}"; done
+.PHONY: print-dist check-unit check-bats check-system lint lint-tidy check-clang check-asan \
+	check-tsan check-valgrind check-fuzz
+
+CLEANFILES += check-unit.log check-bats.log check-system.log \
+	check-valgrind.log check-fuzz.log \
+	lint.log lint-tidy.log $(LINT_TESTS:.sh=.log) $(LINT_TESTS:.sh=.trs) \
+	$(TIDY_TESTS:.sh=.log) $(TIDY_TESTS:.sh=.trs)
+distclean-local:
+	rm -rf variants findings

@@ -117,6 +117,8 @@ read_inputs(struct graph *g, struct layer *l, const struct jcur *at,
 
     if (json_is_array(key.v))
         n = json_array_size(key.v);
+    if (n != 1 && t->max_inputs == 1)
+        return jcur_fail(&key, err, "expected 1 input, got %zu", n);
     if (n < t->min_inputs || n > t->max_inputs)
         return jcur_fail(&key, err, "expected %zu to %zu inputs, got %zu",
                          t->min_inputs, t->max_inputs, n);

@@ -5,6 +5,8 @@ libebsp_a_SOURCES += \
 	src/nn/init.c src/nn/init.h \
 	src/nn/layer.c src/nn/layer.h \
 	src/nn/optim.c src/nn/optim.h \
+	src/nn/optim_kernels.c src/nn/optim_kernels.h \
+	src/nn/schedule.c \
 	src/nn/segment.c src/nn/segment.h \
 	src/nn/tensors.c src/nn/tensors.h \
 	src/nn/tensors_header.c src/nn/tensors_header.h \
