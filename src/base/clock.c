@@ -13,26 +13,30 @@ clock_now_ns(void)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
-static void
-format_now(char to[32], const char *fmt)
+static struct tm
+utc_now(void)
 {
     time_t now = time(NULL);
     struct tm tm;
 
     gmtime_r(&now, &tm);
-    strftime(to, 32, fmt, &tm);
+    return tm;
 }
 
 void
 clock_iso(char to[32])
 {
-    format_now(to, "%Y-%m-%dT%H:%M:%SZ");
+    struct tm tm = utc_now();
+
+    strftime(to, 32, "%Y-%m-%dT%H:%M:%SZ", &tm);
 }
 
 void
 clock_stamp(char to[32])
 {
-    format_now(to, "%Y%m%d-%H%M%S");
+    struct tm tm = utc_now();
+
+    strftime(to, 32, "%Y%m%d-%H%M%S", &tm);
 }
 
 void
