@@ -1,0 +1,17 @@
+# SPDX-License-Identifier: Apache-2.0
+# A manual page is man/PAGE.SECTION.pod and becomes man/PAGE.SECTION.
+MAN_PODS =
+
+man_MANS = $(MAN_PODS:.pod=)
+EXTRA_DIST += $(MAN_PODS)
+CLEANFILES += $(man_MANS)
+
+# The date is that of the text, not of the build: two builds, the same bytes.
+MAN_DATE = 2026-11-21
+SUFFIXES = .pod
+.pod:
+	$(AM_V_GEN)$(MKDIR_P) $(@D) && page=$(@F) && \
+	$(POD2MAN) --utf8 --errors=die --section="$${page##*.}" \
+		--name="$$(echo "$${page%.*}" | tr a-z A-Z)" \
+		--release='$(PACKAGE) $(VERSION)' --center='$(PACKAGE) manual' \
+		--date='$(MAN_DATE)' $< $@.tmp && mv $@.tmp $@
