@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# shellcheck source=tests/lint/lint.bash
+. "$(dirname "${BASH_SOURCE[0]}")/lint.bash"
+
+rule="cppcheck finds nothing"
+if have cppcheck; then
+    mapfile -t sources < <(files 'src/*.c' 'plugins/*.c' 'tests/unit/*.c' \
+        'tests/fuzz/*.c')
+    # readdir() is safe on a stream that one thread reads; readdir_r() is the
+    # deprecated one.
+    verdict "$rule" "$(cppcheck --quiet --std=c11 --language=c \
+        --enable=warning,performance,portability --inline-suppr \
+        --error-exitcode=1 --library=posix --template=gcc -j "$(nproc)" \
+        --suppress=missingIncludeSystem --suppress=readdirCalled \
+        -D_GNU_SOURCE -D__x86_64__ -Isrc -Iinclude -Iplugins "${sources[@]}" 2>&1 ||
+        echo "cppcheck: exit status $?")"
+else
+    skip "$rule" "cppcheck is not installed"
+fi
+done_linting

@@ -1,0 +1,109 @@
+#!/usr/bin/env bash
+# SPDX-License-Identifier: Apache-2.0
+# Who may include whom, and the one door to each library.
+# shellcheck source=tests/lint/lint.bash
+. "$(dirname "${BASH_SOURCE[0]}")/lint.bash"
+
+# Room, then the rooms it may include besides itself: never upward, never
+# sideways, and downward only where it is written here.  `ebsp` is the policy
+# ABI, `plugins` the pure libraries below plugins/ (zipline).
+rooms='
+base
+wire    base ebsp
+nn      base
+io      base wire
+data    base nn
+policy  base ebsp
+job     base nn data policy
+ps      base wire io nn data policy job ebsp
+worker  base wire io nn data job
+launch  base io
+sim     base nn data policy job ebsp
+report  base job
+cmd     base wire io nn data policy job ps worker launch sim report ebsp plugins
+main    base cmd
+'
+
+# Header of a library, then the only places that may include it.
+doors='
+jansson[.]h                      src/base/json[.]h
+(oneapi/dnnl/)?dnnl[a-z_]*[.]h   src/nn/
+uv(/.*)?[.]h                     src/io/
+openssl/.*                      src/io/
+(archive|archive_entry|zlib)[.]h src/data/
+xxhash[.]h                       src/wire/
+dlfcn[.]h                        src/policy/
+argp[.]h                         src/(cmd/|main[.]c)
+'
+
+# includes FILE...: "file line target" of each #include, <> or "" kept.
+includes() {
+    (($# == 0)) || awk '
+        /^[ \t]*#[ \t]*include/ {
+            sub(/^[ \t]*#[ \t]*include[ \t]*/, "")
+            match($0, /^(<[^>]*>|"[^"]*")/)
+            print FILENAME, FNR, substr($0, RSTART, RLENGTH)
+        }' "$@"
+}
+
+mapfile -t sources < <(files 'src/*.[ch]' 'include/*.h' 'plugins/*.[ch]')
+all=$(includes "${sources[@]}")
+
+# Quoted includes of src/: written from src/, and allowed by the table.
+verdict "src includes downward only" "$(awk -v rooms="$rooms" '
+    BEGIN {
+        n = split(rooms, line, "\n")
+        for (i = 1; i <= n; i++) {
+            m = split(line[i], word, " ")
+            for (j = 1; j <= m; j++)
+                may[word[1], word[j]] = known[word[j]] = 1
+        }
+    }
+    $1 ~ /^src\// && $3 ~ /^"/ {
+        split($1, part, "/")
+        from = part[2] ~ /\.[ch]$/ ? "main" : part[2]
+        target = substr($3, 2, length($3) - 2)
+        where = $1 ":" $2 ": "
+        slash = index(target, "/")
+        to = substr(target, 1, slash - 1)
+        if (target == "config.h")
+            next
+        if (!(to in known) && slash &&
+            !system("test -f \"plugins/" target "\""))
+            to = "plugins"
+        if (!(from in known))
+            print where "room " from " is not in the table of layers.sh"
+        else if (!slash || target ~ /\.\./)
+            print where "\"" target "\" is not written from src/"
+        else if (!(to in known))
+            print where "no room " to
+        else if (!((from, to) in may))
+            print where from " must not include " to "/"
+    }' <<<"$all")"
+
+# A plugin sees the ABI and files below plugins/, nothing of the program.
+verdict "plugins include nothing of src" "$(awk '
+    $1 ~ /^plugins\// && $3 ~ /^"/ {
+        target = substr($3, 2, length($3) - 2)
+        if (target ~ /^ebsp\//)
+            next
+        folder = $1
+        sub(/[^\/]*$/, "", folder)
+        if (system("test -f \"" folder target "\"") &&
+            system("test -f \"plugins/" target "\""))
+            print $1 ":" $2 ": " $3 " is not below plugins/"
+    }' <<<"$all")"
+
+verdict "the ABI header needs only the C library" "$(awk '
+    $1 ~ /^include\// && $3 !~ /^<std[a-z]*[.]h>$/ {
+        print $1 ":" $2 ": " $3
+    }' <<<"$all")"
+
+while read -r header place; do
+    [ -n "$header" ] || continue
+    verdict "only $place includes $header" "$(awk -v h="^[<\"]${header}[>\"]$" \
+        -v p="^$place" '$3 ~ h && $1 !~ p { print $1 ":" $2 ": " $3 }' \
+        <<<"$all")"
+done <<<"$doors"
+
+done_linting
