@@ -2,7 +2,9 @@
 /* Framed, authenticated connections on a libuv loop.
  *
  * A conn belongs to its loop's thread.  Callbacks come from the loop; a conn
- * may be closed in any of them, it is freed later, after on_closed. */
+ * may be closed in any of them, it is freed later, after on_closed.
+ *
+ * The process must ignore SIGPIPE.  Handlers are borrowed, usually static. */
 #ifndef EBSP_IO_CONN_H
 #define EBSP_IO_CONN_H
 
@@ -19,9 +21,10 @@ struct err;
 #define IO_MAX_PENDING   64 /* connections not yet authenticated */
 
 struct conn_handlers {
-    /* A frame's body is there and its sum is right.  When the frame has a bulk,
-     * set *bulk to memory for bulk_len bytes that stays valid until on_frame or
-     * on_closed, or return -1 to refuse (err filled; the conn closes). */
+    /* A frame's body is there, its sum is right and its type is known.  When
+     * the frame has a bulk, set *bulk to memory for bulk_len bytes that stays
+     * valid until on_frame or on_closed (left NULL: the bulk is refused), or
+     * return -1 to refuse (err filled; the conn closes). */
     int (*on_body)(void *ctx, struct conn *c, const struct frame_head *h,
                    const void *body, void **bulk, struct err *err);
     /* The frame is complete, the bulk's sum is right. -1 closes the conn. */
@@ -41,44 +44,58 @@ uint64_t conn_get_sent(const struct conn *c);
 size_t conn_get_queued(const struct conn *c);    /* bytes not yet written */
 const char *conn_get_peer(const struct conn *c); /* "127.0.0.1:4711" */
 
-/* Changes who is called and with what; the limits of bodies and bulks. */
+/* Changes who is called and with what; the limits of bodies and bulks, which
+ * are FRAME_MAX_BODY and FRAME_MAX_BULK at first. */
 void conn_set_handlers(struct conn *c, const struct conn_handlers *h,
                        void *ctx);
 void conn_set_limits(struct conn *c, uint32_t max_body, uint64_t max_bulk);
 
 /* Queues a frame.  The body is copied; the bulk is borrowed until `done`
- * (status 0, or -1: not sent), which may be NULL when there is no bulk. */
+ * (status 0, or -1: not sent), which may be NULL when there is no bulk.  `done`
+ * is called exactly once, later, from the loop, and before on_closed; never
+ * when conn_send itself fails. */
 typedef void conn_sent_fn(void *ctx, int status);
 int conn_send(struct conn *c, uint16_t type, const void *body, size_t body_len,
               const void *bulk, size_t bulk_len, conn_sent_fn *done, void *ctx,
               struct err *err);
-/* Stops reading, forgets what is queued unless flush, closes. */
+/* The same with the bulk's wire_hash given: one bulk, many peers, one hash. */
+int conn_send_summed(struct conn *c, uint16_t type, const void *body,
+                     size_t body_len, const void *bulk, size_t bulk_len,
+                     uint64_t bulk_sum, conn_sent_fn *done, void *ctx,
+                     struct err *err);
+/* No more on_body and on_frame.  Forgets what is queued and closes; with flush
+ * what is queued is sent first, as long as the peer takes something every 5 s,
+ * and the peer then has 1 s to close its side. */
 void conn_close(struct conn *c, bool flush);
 
 /* ---- the coordinator's side: listen and authenticate --------------------- */
 
 struct listener;
 struct listener_handlers {
-    /* A peer has proved that it knows the key; hand over or return -1 (err
-     * filled: sent to the peer as ERROR).  Set handlers in here. */
+    /* A peer has proved that it knows the key and has been sent WELCOME; hand
+     * over or return -1 (err filled: sent to the peer as ERROR, the listener
+     * closes the conn).  Set handlers in here. */
     int (*on_peer)(void *ctx, struct conn *c, const struct msg_hello *hello,
                    struct err *err);
-    /* Somebody did not: for the log. */
+    /* Somebody did not: for the log.  May be NULL. */
     void (*on_refused)(void *ctx, const char *peer, const struct err *why);
 };
-/* host "127.0.0.1", port 0: any; key is copied. */
+/* host "127.0.0.1" or "::1", port 0: any; key is copied.  Addresses that are
+ * not loopback are refused: nothing is encrypted. */
 struct listener *listener_new(uv_loop_t *loop, const char *host, uint16_t port,
                               const uint8_t key[IO_KEY_BYTES],
                               const struct listener_handlers *h, void *ctx,
                               struct err *err);
 uint16_t listener_get_port(const struct listener *l);
-void listener_close(struct listener *l); /* frees itself on the loop */
+/* Frees itself on the loop; no handler is called any more. */
+void listener_close(struct listener *l);
 
-/* ---- the worker's side: connect and authenticate --------------------------
- */
+/* ---- the worker's side: connect and authenticate ------------------------- */
 
 /* Connects, proves the key, checks the coordinator's proof; then on_ready with
- * err OK, or with what failed (and no conn).  One deadline for all of it. */
+ * err OK, or with what failed (and no conn).  One deadline for all of it.  Set
+ * handlers in on_ready.  A worker that the coordinator refuses after its proof
+ * (on_peer) is ready first and gets an ERROR frame then. */
 typedef void connect_fn(void *ctx, struct conn *c, const struct err *why);
 int conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
                  const uint8_t key[IO_KEY_BYTES], uint32_t rank,

@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-libebsp_a_SOURCES +=
+libebsp_a_SOURCES += \
+	src/io/addr.c src/io/addr.h \
+	src/io/auth.c src/io/auth.h \
+	src/io/conn.c src/io/conn.h src/io/conn_priv.h \
+	src/io/connect.c \
+	src/io/listen.c \
+	src/io/loop.h

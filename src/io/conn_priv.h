@@ -1,0 +1,37 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What listen.c and connect.c know of a conn beyond conn.h: its life before
+ * the peer has authenticated itself. */
+#ifndef EBSP_IO_CONN_PRIV_H
+#define EBSP_IO_CONN_PRIV_H
+
+#include "io/conn.h"
+
+/* A conn without a socket's peer yet, with the limits of a stranger: bodies of
+ * WIRE_MAX_HELLO bytes, no bulk, not told why it is refused.  From here on
+ * conn_close is the only way to get rid of it. */
+struct conn *conn_new(uv_loop_t *loop, struct err *err);
+/* To be connected or accepted into. */
+uv_tcp_t *conn_get_tcp(struct conn *c);
+/* For conn_get_peer, before there is one. */
+void conn_set_peer(struct conn *c, const struct sockaddr_storage *a);
+/* The socket has its peer: sets its options and reads. */
+int conn_start(struct conn *c, struct err *err);
+/* conn_fail with ERR_SYS "`what` within N s" in `ms`; NULL: never.  `what` is
+ * borrowed. */
+void conn_set_deadline(struct conn *c, int64_t ms, const char *what);
+/* The peer is authenticated: full limits; later errors are told to it. */
+void conn_set_trusted(struct conn *c);
+/* Closes with a reason, unless it is closing. */
+void conn_fail(struct conn *c, const struct err *why);
+/* Somebody else's handlers are set, or the conn is closing. */
+bool conn_is_taken(const struct conn *c);
+
+/* What a test shortens. */
+struct listener_limits {
+    int64_t auth_ms;  /* from accept to a valid HELLO */
+    int64_t grace_ms; /* the same, when others wait and all places are taken */
+    uint32_t max_pending; /* places */
+};
+void listener_set_limits(struct listener *l, const struct listener_limits *to);
+
+#endif
