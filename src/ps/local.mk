@@ -1,2 +1,11 @@
 # SPDX-License-Identifier: Apache-2.0
-libebsp_a_SOURCES +=
+libebsp_a_SOURCES += \
+	src/ps/checkpoint.c src/ps/checkpoint.h \
+	src/ps/driver.c \
+	src/ps/ending.c \
+	src/ps/server.c src/ps/server.h src/ps/server_impl.h \
+	src/ps/session.c \
+	src/ps/store.c src/ps/store.h \
+	src/ps/summary.c \
+	src/ps/watch.c \
+	src/ps/watcher.c src/ps/watcher.h

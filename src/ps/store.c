@@ -22,16 +22,18 @@ struct store {
 };
 
 static struct params *
-params_new(size_t n_floats)
+params_new(struct store *s)
 {
     struct params *p = mem_alloc(1, sizeof *p);
 
     if (p)
-        p->v = mem_alloc_aligned(n_floats * sizeof(float));
+        p->v = mem_alloc_aligned(s->t->n_floats * sizeof(float));
     if (p && !p->v) {
         mem_free(p);
         return NULL;
     }
+    if (p)
+        p->store = s;
     return p;
 }
 
@@ -53,7 +55,7 @@ store_new(const struct segtab *t, const struct optim_config *o, struct err *err)
         return NULL;
     }
     s->t = t;
-    s->now = params_new(t->n_floats);
+    s->now = params_new(s);
     s->sum = mem_alloc_aligned(t->n_floats * sizeof(float));
     if (!s->now || !s->sum) {
         err_nomem(err);
@@ -126,8 +128,10 @@ store_ref(struct store *s)
 }
 
 void
-store_unref(struct store *s, struct params *p)
+store_unref(struct params *p)
 {
+    struct store *s = p->store;
+
     assert(p->refs > 0);
     if (--p->refs > 0)
         return;
@@ -166,7 +170,7 @@ writable(struct store *s, struct err *err)
     if (p) {
         s->spare = p->next;
     } else {
-        p = params_new(s->t->n_floats);
+        p = params_new(s);
         if (!p) {
             err_nomem(err);
             return NULL;

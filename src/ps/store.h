@@ -20,6 +20,7 @@ struct params {
     float *v; /* segtab.n_floats */
     uint64_t version;
     uint32_t refs;
+    struct store *store; /* whose it is */
     struct params *next; /* spare list */
 };
 
@@ -37,7 +38,7 @@ uint64_t store_get_version(const struct store *s);
 
 /* The current parameters; give back with store_unref. */
 struct params *store_ref(struct store *s);
-void store_unref(struct store *s, struct params *p);
+void store_unref(struct params *p);
 /* The current ones without a reference, until the next commit. */
 const float *store_peek(const struct store *s);
 

@@ -1,0 +1,197 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the live server does with the actions of a policy. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ps/server_impl.h"
+
+#include <ebsp/policy.h>
+
+#include <stdio.h>
+#include <string.h>
+
+static int
+remember_added(struct server *s, const struct session *w, struct err *err)
+{
+    size_t need = s->n_added + w->n_cursors;
+
+    if (need > s->cap_added) {
+        size_t cap = need * 2;
+        struct data_cursor *more =
+            mem_resize(s->added, s->cap_added, cap, sizeof *more);
+
+        if (!more)
+            return err_nomem(err);
+        s->added = more;
+        s->cap_added = cap;
+    }
+    memcpy(s->added + s->n_added, w->cursor, w->n_cursors * sizeof *w->cursor);
+    s->n_added = need;
+    return 0;
+}
+
+static int
+driver_add(void *ctx, uint32_t worker, double weight, struct err *err)
+{
+    struct server *s = ctx;
+    struct session *w = &s->session[worker];
+    double factor = w->contribution == EBSP_PUSH_GRADIENT ? w->factor : 1.0;
+
+    if (remember_added(s, w, err) != 0)
+        return -1;
+    w->n_cursors = 0;
+    events_begin(s->c.events, s->now_ns, "add");
+    events_uint(s->c.events, "rank", worker);
+    events_uint(s->c.events, "iteration", w->iteration);
+    events_num(s->c.events, "weight", weight * factor);
+    events_end(s->c.events);
+    return store_add(s->store, w->push, w->contribution, weight * factor, err);
+}
+
+static int
+driver_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
+              struct err *err)
+{
+    struct server *s = ctx;
+    double lr = job_learning_rate(s->c.job, assign_get_done(s->assign),
+                                  assign_get_total(s->assign), pushes);
+
+    if (store_commit(s->store, weight, lr, err) != 0)
+        return -1;
+    for (size_t i = 0; i < s->n_added; i++)
+        assign_done(s->assign, &s->added[i]);
+    s->n_added = 0;
+    events_begin(s->c.events, s->now_ns, "commit");
+    events_uint(s->c.events, "version", store_get_version(s->store));
+    events_num(s->c.events, "weight", weight);
+    events_num(s->c.events, "lr", lr);
+    events_uint(s->c.events, "pushes", pushes);
+    events_uint(s->c.events, "samples", samples);
+    events_end(s->c.events);
+    return 0;
+}
+
+void
+server_give_back(struct server *s, struct session *w)
+{
+    for (uint32_t i = 0; i < w->n_cursors; i++) {
+        struct err err = ERR_INIT;
+
+        if (assign_give_back(s->assign, &w->cursor[i], &err) != 0)
+            server_fail(s, &err);
+    }
+    w->n_cursors = 0;
+    s->given_back = true;
+}
+
+static int
+driver_drop(void *ctx, uint32_t worker, struct err *err)
+{
+    struct server *s = ctx;
+    struct session *w = &s->session[worker];
+
+    (void)err;
+    server_give_back(s, w);
+    events_begin(s->c.events, s->now_ns, "drop");
+    events_uint(s->c.events, "rank", worker);
+    events_uint(s->c.events, "iteration", w->iteration);
+    events_end(s->c.events);
+    return 0;
+}
+
+static void
+release_event(struct server *s, const struct session *w,
+              const struct host_release *how)
+{
+    struct events *e = s->c.events;
+
+    events_begin(e, s->now_ns, "release");
+    events_uint(e, "rank", w->rank);
+    events_uint(e, "iteration", w->iteration);
+    events_uint(e, "version", store_get_version(s->store));
+    events_seconds(e, "held", s->now_ns - w->held_since_ns);
+    if (how->keep)
+        events_int(e, "keep", 1);
+    if (how->contribution)
+        events_uint(e, "contribution", how->contribution);
+    if (how->lr_factor != 1.0)
+        events_num(e, "lr_factor", how->lr_factor);
+    events_uint(e, "epoch", w->cursor[0].epoch);
+    events_uint(e, "first", w->cursor[0].first);
+    events_uint(e, "count", w->cursor[0].count);
+    if (w->cursor[0].shard)
+        events_uint(e, "shard", w->cursor[0].shard);
+    events_uint(e, "steps", w->n_cursors);
+    events_end(e);
+}
+
+static int
+driver_release(void *ctx, uint32_t worker, const struct host_release *how,
+               bool *finished, struct err *err)
+{
+    struct server *s = ctx;
+    struct session *w = &s->session[worker];
+
+    if (session_order(w, how, err) != 0)
+        return -1;
+    if (w->n_cursors == 0) {
+        *finished = true;
+        w->state = SESSION_IDLE;
+        return 0;
+    }
+    release_event(s, w, how);
+    return 0;
+}
+
+static void
+on_timer(uv_timer_t *t)
+{
+    struct server *s = t->data;
+    struct err err = ERR_INIT;
+
+    if (s->phase != SERVER_TRAINING)
+        return;
+    s->now_ns = clock_now_ns();
+    if (host_advance(s->host, s->now_ns, &err) != 0)
+        server_fail(s, &err);
+    else
+        server_settle(s);
+}
+
+static void
+driver_timer(void *ctx, int64_t at_ns)
+{
+    struct server *s = ctx;
+    int64_t wait_ns;
+
+    s->timer_at_ns = at_ns;
+    uv_timer_stop(&s->timer);
+    if (at_ns == INT64_MAX)
+        return;
+    wait_ns = at_ns - clock_now_ns();
+    uv_timer_start(&s->timer, on_timer,
+                   wait_ns > 0 ? (uint64_t)(wait_ns + 999999) / 1000000 : 0, 0);
+}
+
+static void
+driver_note(void *ctx, const char *name, const struct host_value *values,
+            size_t n)
+{
+    struct server *s = ctx;
+
+    events_begin(s->c.events, s->now_ns, "note");
+    events_str(s->c.events, "name", name);
+    for (size_t i = 0; i < n; i++)
+        events_num(s->c.events, values[i].name, values[i].value);
+    events_end(s->c.events);
+    if (n > 0)
+        snprintf(s->note, sizeof s->note, "%s %.0f", name, values[0].value);
+}
+
+const struct host_driver server_driver = {
+    .add = driver_add,
+    .commit = driver_commit,
+    .drop = driver_drop,
+    .release = driver_release,
+    .timer = driver_timer,
+    .note = driver_note,
+};

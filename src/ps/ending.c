@@ -1,0 +1,210 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* How a run ends, well or not, and what is kept of it: checkpoints and
+ * evaluations. */
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ps/server_impl.h"
+
+#include <math.h>
+#include <stdarg.h>
+#include <stdio.h>
+
+#define SNAPSHOT_BYTES ((size_t)1 << 30) /* waiting for evaluation, at most */
+
+void
+server_tell_news(struct server *s)
+{
+    if (s->news)
+        s->news(s->news_ctx);
+}
+
+double
+server_epochs(const struct server *s)
+{
+    return (double)assign_get_done(s->assign) /
+           (double)assign_get_total(s->assign) * s->c.job->epochs;
+}
+
+static void
+over(struct server *s)
+{
+    if (s->phase == SERVER_OVER)
+        return;
+    s->phase = SERVER_OVER;
+    uv_timer_stop(&s->tick);
+    uv_timer_stop(&s->timer);
+    server_tell_news(s);
+    uv_stop(s->loop);
+}
+
+void
+server_fail(struct server *s, const struct err *why)
+{
+    if (s->failure.code == ERR_OK) {
+        s->failure = *why;
+        log_line(s->c.log, LOG_DEBUG, "server", "failed: %s", why->text);
+        events_begin(s->c.events, clock_now_ns(), "failure");
+        events_int(s->c.events, "code", why->code);
+        events_str(s->c.events, "text", why->text);
+        events_end(s->c.events);
+    }
+    if (s->phase == SERVER_TRAINING)
+        s->end_ns = clock_now_ns();
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->session[i].conn)
+            conn_close(s->session[i].conn, false);
+    over(s);
+}
+
+int
+server_failf(struct server *s, enum err_code code, const char *fmt, ...)
+{
+    struct err err = ERR_INIT;
+    va_list ap;
+
+    va_start(ap, fmt);
+    err_vset(&err, code, fmt, ap);
+    va_end(ap);
+    server_fail(s, &err);
+    return -1;
+}
+
+void
+server_save_checkpoint(struct server *s, bool must)
+{
+    struct err err = ERR_INIT;
+    struct host_stats hs;
+    struct checkpoint_state st = s->before;
+    char *path = NULL;
+    int64_t start = clock_now_ns();
+
+    host_get_stats(s->host, &hs);
+    st.wall_seconds += (double)(start - s->start_ns) / (double)NS_PER_S;
+    if (hs.max_staleness > st.max_staleness)
+        st.max_staleness = hs.max_staleness;
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        const struct session *w = &s->session[i];
+
+        st.bytes_pushed +=
+            w->bytes_pushed + (w->conn ? conn_get_received(w->conn) : 0);
+        st.bytes_pulled +=
+            w->bytes_pulled + (w->conn ? conn_get_sent(w->conn) : 0);
+    }
+    if (checkpoint_save(s->c.run, s->c.job, s->store, s->assign, &st, &path,
+                        &err) != 0) {
+        if (must)
+            server_fail(s, &err);
+        else
+            log_warn(s->c.log, "checkpoint", "%s; training goes on", err.text);
+        return;
+    }
+    mem_free(s->checkpoint);
+    s->checkpoint = path;
+    events_begin(s->c.events, clock_now_ns(), "checkpoint");
+    events_uint(s->c.events, "version", store_get_version(s->store));
+    events_str(s->c.events, "path", path);
+    events_seconds(s->c.events, "took", clock_now_ns() - start);
+    events_end(s->c.events);
+}
+
+/* All said goodbye and every snapshot is evaluated. */
+void
+server_check_over(struct server *s)
+{
+    if (s->phase != SERVER_ENDING || watcher_get_pending(s->watcher) > 0)
+        return;
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->session[i].state != SESSION_GONE)
+            return;
+    over(s);
+}
+
+void
+server_submit_snapshot(struct server *s, bool final)
+{
+    struct err err = ERR_INIT;
+    size_t bytes = s->t->n_floats * sizeof(float);
+    struct params *p;
+
+    if (!final && watcher_get_pending(s->watcher) * bytes > SNAPSHOT_BYTES) {
+        log_warn(s->c.log, "evaluation",
+                 "falls behind, the snapshot after %.2f epochs is left out",
+                 server_epochs(s));
+        return;
+    }
+    p = store_ref(s->store);
+    if (watcher_submit(s->watcher, p, assign_get_done(s->assign),
+                       clock_now_ns(), &err) != 0) {
+        store_unref(p);
+        server_fail(s, &err);
+    }
+}
+
+void
+server_begin_ending(struct server *s, const char *why)
+{
+    if (s->phase != SERVER_TRAINING && s->phase != SERVER_STARTING)
+        return;
+    s->end_ns = s->ending_since_ns = clock_now_ns();
+    if (why)
+        snprintf(s->stopped, sizeof s->stopped, "%s", why);
+    if (s->phase == SERVER_STARTING) /* nothing was trained */
+        s->start_ns = s->end_ns;
+    s->phase = SERVER_ENDING;
+    events_begin(s->c.events, s->end_ns, "end");
+    if (why)
+        events_str(s->c.events, "why", why);
+    events_uint(s->c.events, "samples", assign_get_done(s->assign));
+    events_uint(s->c.events, "updates", store_get_version(s->store));
+    events_hex(s->c.events, "params_hash",
+               wire_hash(store_peek(s->store), s->t->n_floats * sizeof(float)));
+    events_end(s->c.events);
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        session_stop(&s->session[i]);
+    if (s->listener)
+        listener_close(s->listener);
+    s->listener = NULL;
+    store_discard(s->store);
+    server_submit_snapshot(s, true);
+    server_tell_news(s);
+    if (s->phase == SERVER_ENDING)
+        server_save_checkpoint(s, true);
+    server_check_over(s);
+}
+
+void
+server_stop(struct server *s, const char *why)
+{
+    server_begin_ending(s, why);
+}
+
+void
+server_on_evaluated(void *ctx, const struct watcher_result *r)
+{
+    struct server *s = ctx;
+
+    store_unref(r->params);
+    if (r->err.code != ERR_OK) {
+        if (s->phase != SERVER_OVER)
+            server_fail(s, &r->err);
+        return;
+    }
+    s->accuracy = r->eval.accuracy;
+    s->test_loss = r->eval.loss;
+    s->eval_samples = r->samples;
+    s->eval_ns += r->cost_ns;
+    if (!(s->best_accuracy >= s->accuracy))
+        s->best_accuracy = s->accuracy;
+    events_begin(s->c.events, clock_now_ns(), "eval");
+    events_uint(s->c.events, "samples", r->samples);
+    events_seconds(s->c.events, "at", r->taken_ns - s->start_ns);
+    events_num(s->c.events, "loss", r->eval.loss);
+    events_num(s->c.events, "accuracy", r->eval.accuracy);
+    events_seconds(s->c.events, "took", r->cost_ns);
+    events_end(s->c.events);
+    server_tell_news(s);
+    if (s->phase == SERVER_TRAINING && s->c.job->target_accuracy > 0 &&
+        s->accuracy >= s->c.job->target_accuracy)
+        server_begin_ending(s, "target accuracy reached");
+    server_check_over(s);
+}

@@ -1,0 +1,399 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "ps/server.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+#include "ps/server_impl.h"
+
+#include <math.h>
+
+#define TICK_MS   250
+#define LOSS_FADE 0.98
+
+/* ---- what happened to sessions ------------------------------------------- */
+
+/* Mini-batches that came back are for those who had nothing left to do. */
+static void
+invite_idle(struct server *s)
+{
+    struct err err = ERR_INIT;
+    bool back = s->given_back;
+
+    s->given_back = false;
+    for (uint32_t i = 0; back && i < s->n_sessions; i++) {
+        struct session *w = &s->session[i];
+
+        if (w->state != SESSION_IDLE)
+            continue;
+        w->state = SESSION_READY;
+        if (host_join(s->host, s->now_ns, i, &err) != 0) {
+            server_fail(s, &err);
+            return;
+        }
+    }
+}
+
+void
+server_settle(struct server *s)
+{
+    struct err err = ERR_INIT;
+    double epochs;
+
+    if (s->phase != SERVER_TRAINING)
+        return;
+    if (events_check(s->c.events, &err) != 0 && !s->log_lost) {
+        s->log_lost = true;
+        log_warn(s->c.log, "events", "%s; training goes on without", err.text);
+    }
+    invite_idle(s);
+    if (s->phase != SERVER_TRAINING)
+        return;
+    if (assign_get_done(s->assign) == assign_get_total(s->assign)) {
+        server_begin_ending(s, NULL);
+        return;
+    }
+    epochs = server_epochs(s) + 1e-9;
+    if (epochs >= s->next_eval) {
+        s->next_eval +=
+            s->c.job->eval_every *
+            (1 + floor((epochs - s->next_eval) / s->c.job->eval_every));
+        server_submit_snapshot(s, false);
+    }
+    if (epochs >= s->next_checkpoint) {
+        s->next_checkpoint += s->c.job->checkpoint_every *
+                              (1 + floor((epochs - s->next_checkpoint) /
+                                         s->c.job->checkpoint_every));
+        server_save_checkpoint(s, false);
+    }
+}
+
+static void
+start_training(struct server *s)
+{
+    struct err err = ERR_INIT;
+
+    s->now_ns = s->start_ns = clock_now_ns();
+    s->last_event_ns = s->now_ns;
+    s->phase = SERVER_TRAINING;
+    events_begin(s->c.events, s->now_ns, "start");
+    events_str(s->c.events, "policy", s->c.policy->spec);
+    events_uint(s->c.events, "workers", s->n_sessions);
+    events_uint(s->c.events, "version", store_get_version(s->store));
+    events_uint(s->c.events, "samples", assign_get_done(s->assign));
+    events_end(s->c.events);
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        s->session[i].held_since_ns = s->now_ns;
+        if (host_join(s->host, s->now_ns, i, &err) != 0) {
+            server_fail(s, &err);
+            return;
+        }
+    }
+    if (host_start(s->host, s->now_ns, &err) != 0) {
+        server_fail(s, &err);
+        return;
+    }
+    server_tell_news(s);
+    server_settle(s);
+}
+
+void
+server_session_ready(struct server *s, struct session *w)
+{
+    events_begin(s->c.events, clock_now_ns(), "ready");
+    events_uint(s->c.events, "rank", w->rank);
+    events_str(s->c.events, "host", w->host);
+    events_uint(s->c.events, "pid", w->pid);
+    events_seconds(s->c.events, "setup", w->setup_ns);
+    events_end(s->c.events);
+    if (++s->n_ready == s->n_sessions && s->phase == SERVER_STARTING)
+        start_training(s);
+}
+
+static void
+push_event(struct server *s, const struct session *w)
+{
+    struct events *e = s->c.events;
+    const struct msg_push *m = &w->told;
+
+    events_begin(e, s->now_ns, "push");
+    events_uint(e, "rank", w->rank);
+    events_uint(e, "iteration", m->iteration);
+    events_uint(e, "base", m->version);
+    events_uint(e, "version", store_get_version(s->store));
+    events_uint(e, "samples", m->samples);
+    events_num(e, "loss", m->loss);
+    events_num(e, "norm", m->norm);
+    events_seconds(e, "data", m->data_ns);
+    events_seconds(e, "compute", m->compute_ns);
+    events_end(e);
+}
+
+void
+server_session_pushed(struct server *s, struct session *w)
+{
+    const struct msg_push *m = &w->told;
+    struct err err = ERR_INIT;
+    struct host_push push = {.samples = m->samples,
+                             .steps = m->n_steps,
+                             .compute_ns = m->compute_ns,
+                             .loss = m->loss,
+                             .gradient_norm = m->norm};
+
+    if (s->phase != SERVER_TRAINING)
+        return;
+    s->now_ns = s->last_event_ns = w->held_since_ns;
+    push_event(s, w);
+    if (!isfinite(m->loss) || !isfinite(m->norm)) {
+        server_failf(s, ERR_DIVERGED,
+                     "diverged: %s is %s in iteration %llu of worker %u (%s), "
+                     "epoch %.2f; try a lower learning rate (now %g) or "
+                     "gradient clipping",
+                     isfinite(m->loss) ? "gradient norm" : "training loss",
+                     isnan(isfinite(m->loss) ? m->norm : m->loss) ? "NaN"
+                                                                  : "infinite",
+                     (unsigned long long)m->iteration, w->rank, w->host,
+                     server_epochs(s),
+                     job_learning_rate(s->c.job, assign_get_done(s->assign),
+                                       assign_get_total(s->assign), 1));
+        return;
+    }
+    s->loss_sum = LOSS_FADE * s->loss_sum + (1 - LOSS_FADE) * m->loss;
+    s->loss_weight = LOSS_FADE * s->loss_weight + (1 - LOSS_FADE);
+    if (host_push(s->host, s->now_ns, w->rank, &push, &err) != 0)
+        server_fail(s, &err);
+    else
+        server_settle(s);
+}
+
+void
+server_session_gone(struct server *s, struct session *w)
+{
+    w->state = SESSION_GONE;
+    if (w->conn)
+        conn_close(w->conn, false);
+    server_check_over(s);
+}
+
+/* A lost connection alone does not say why; when the process has ended too,
+ * server_worker_exited tells, so it is given a moment. */
+void
+server_session_lost(struct server *s, struct session *w, const struct err *why)
+{
+    if (w->state == SESSION_GONE || s->phase >= SERVER_ENDING) {
+        w->state = SESSION_GONE;
+        server_check_over(s);
+        return;
+    }
+    w->state = SESSION_GONE;
+    if (why->code != ERR_OK) {
+        server_fail(s, why);
+        return;
+    }
+    if (s->lost_since_ns == 0) {
+        s->lost_since_ns = clock_now_ns();
+        s->lost_rank = w->rank;
+    }
+}
+
+void
+server_worker_exited(struct server *s, uint32_t rank, enum err_code code,
+                     const char *how)
+{
+    struct session *w = &s->session[rank];
+
+    w->exited = true;
+    if (s->phase == SERVER_OVER)
+        return;
+    if (s->phase == SERVER_ENDING) {
+        w->state = SESSION_GONE;
+        server_check_over(s);
+        return;
+    }
+    server_failf(s, code, "worker %u%s%s%s: %s", rank, *w->host ? " (" : "",
+                 w->host, *w->host ? ")" : "", how);
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+static int
+on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
+        struct err *err)
+{
+    struct server *s = ctx;
+
+    if (hello->rank >= s->n_sessions)
+        return err_set(err, ERR_PROTO, "rank %u of %u workers", hello->rank,
+                       s->n_sessions);
+    if (s->phase != SERVER_STARTING)
+        return err_set(err, ERR_PROTO, "the run does not take new workers");
+    return session_attach(&s->session[hello->rank], c, hello, err);
+}
+
+static void
+on_refused(void *ctx, const char *peer, const struct err *why)
+{
+    struct server *s = ctx;
+
+    log_warn(s->c.log, "server", "refused %s: %s", peer, why->text);
+}
+
+/* Parameters, cursors and sums: from the seed or from a checkpoint. */
+static int
+load_state(struct server *s, struct err *err)
+{
+    const struct job *job = s->c.job;
+    const struct dataset *d = s->c.data;
+
+    s->store = store_new(s->t, &job->optim, err);
+    if (!s->store ||
+        shards_init(&s->shards, &job->assign, job->workers, d->train.label,
+                    d->train.n, d->n_classes, job->seed, err) != 0)
+        return -1;
+    s->assign = assign_new(&s->shards, job->batch, job->epochs, err);
+    if (!s->assign)
+        return -1;
+    if (!s->c.resume) {
+        graph_init_params(job->graph, job->seed, store_edit(s->store));
+        return 0;
+    }
+    if (checkpoint_load(s->c.resume, job, s->store, s->assign, &s->before,
+                        err) != 0)
+        return err_wrap(err, "resume");
+    s->samples_before = assign_get_done(s->assign);
+    if (s->samples_before == assign_get_total(s->assign))
+        return err_set(err, ERR_USAGE,
+                       "resume: all %u epochs are done; ask for more with "
+                       "--epochs",
+                       job->epochs);
+    return 0;
+}
+
+static double
+next_after(double every, double now)
+{
+    return every > 0 ? every * (floor(now / every + 1e-9) + 1) : INFINITY;
+}
+
+struct server *
+server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
+{
+    static const struct listener_handlers handlers = {.on_peer = on_peer,
+                                                      .on_refused = on_refused};
+    struct server *s = mem_alloc(1, sizeof *s);
+    struct host_config hc;
+
+    if (!s) {
+        err_nomem(err);
+        return NULL;
+    }
+    s->c = *c;
+    s->loop = loop;
+    s->t = graph_get_segments(c->job->graph);
+    s->n_sessions = c->job->workers;
+    s->accuracy = s->best_accuracy = s->test_loss = NAN;
+    s->made_ns = clock_now_ns();
+    s->session = mem_alloc(s->n_sessions, sizeof *s->session);
+    if (!s->session) {
+        err_nomem(err);
+        goto fail;
+    }
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        s->session[i].server = s;
+        s->session[i].rank = i;
+    }
+    if (load_state(s, err) != 0)
+        goto fail;
+    hc = (struct host_config){.lib = c->policy,
+                              .driver = &server_driver,
+                              .ctx = s,
+                              .max_workers = s->n_sessions,
+                              .seed = c->job->seed,
+                              .version = store_get_version(s->store),
+                              .log = c->log};
+    s->host = host_new(&hc, err);
+    if (!s->host)
+        goto fail;
+    s->next_eval = next_after(c->job->eval_every, server_epochs(s));
+    s->next_checkpoint = next_after(c->job->checkpoint_every, server_epochs(s));
+    s->listener = listener_new(loop, c->host, 0, c->key, &handlers, s, err);
+    if (!s->listener)
+        goto fail;
+    s->watcher = watcher_new(loop, c->job->graph, c->data, c->augment,
+                             (int)c->job->threads, server_on_evaluated, s, err);
+    if (!s->watcher) {
+        listener_close(s->listener);
+        goto fail;
+    }
+    s->tick.data = s->timer.data = s;
+    uv_timer_init(loop, &s->tick);
+    uv_timer_init(loop, &s->timer);
+    uv_timer_start(&s->tick, server_on_tick, TICK_MS, TICK_MS);
+    return s;
+fail:
+    server_free(s);
+    return NULL;
+}
+
+uint16_t
+server_get_port(const struct server *s)
+{
+    return listener_get_port(s->listener);
+}
+
+bool
+server_is_over(const struct server *s)
+{
+    return s->phase == SERVER_OVER;
+}
+
+const struct err *
+server_get_failure(const struct server *s)
+{
+    return &s->failure;
+}
+
+const char *
+server_get_checkpoint(const struct server *s)
+{
+    return s->checkpoint;
+}
+
+void
+server_set_news(struct server *s, server_news_fn *fn, void *ctx)
+{
+    s->news = fn;
+    s->news_ctx = ctx;
+}
+
+void
+server_close(struct server *s)
+{
+    s->phase = SERVER_OVER;
+    if (s->listener)
+        listener_close(s->listener);
+    s->listener = NULL;
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (s->session[i].conn)
+            conn_close(s->session[i].conn, false);
+    watcher_close(s->watcher);
+    s->watcher = NULL;
+    uv_close((uv_handle_t *)&s->tick, NULL);
+    uv_close((uv_handle_t *)&s->timer, NULL);
+}
+
+void
+server_free(struct server *s)
+{
+    if (!s)
+        return;
+    host_free(s->host);
+    assign_free(s->assign);
+    shards_release(&s->shards);
+    store_free(s->store);
+    for (uint32_t i = 0; s->session && i < s->n_sessions; i++)
+        session_release(&s->session[i]);
+    mem_free(s->session);
+    mem_free(s->added);
+    mem_free(s->checkpoint);
+    mem_free(s);
+}

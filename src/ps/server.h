@@ -1,0 +1,99 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* The coordinator of a run: sessions with workers, the policy, the parameter
+ * store, evaluation and checkpoints, all on one libuv loop.
+ *
+ * The caller makes the loop, starts the worker processes (launch) against
+ * server_get_port, tells the server when one of them ends, and runs the loop
+ * until server_is_over; then server_close, and the loop once more until it is
+ * empty. */
+#ifndef EBSP_PS_SERVER_H
+#define EBSP_PS_SERVER_H
+
+#include "base/err.h"
+#include "io/conn.h"
+#include "io/loop.h"
+#include "job/evaluate.h"
+#include "job/job.h"
+
+struct events;
+struct log;
+struct policy_lib;
+struct server;
+
+struct server_config {
+    const struct job *job;
+    const struct dataset *data;
+    const struct augment_config *augment;
+    const struct policy_lib *policy;
+    const char *run;    /* run directory */
+    const char *resume; /* checkpoint folder, or NULL */
+    const char *host;   /* address to listen on */
+    const uint8_t *key; /* IO_KEY_BYTES */
+    struct events *events;
+    struct log *log;
+    int64_t start_timeout_ms; /* for all workers to become ready */
+};
+
+/* Everything but key is borrowed and must outlive the server. */
+struct server *server_new(uv_loop_t *loop, const struct server_config *c,
+                          struct err *err);
+uint16_t server_get_port(const struct server *s);
+
+/* The process of a worker has ended: `how` says so to people ("exit status 3",
+ * "killed by signal 9 (Killed)"), `code` is the exit status of a run that ends
+ * because of it. Expected after the worker was told to stop. */
+void server_worker_exited(struct server *s, uint32_t rank, enum err_code code,
+                          const char *how);
+/* Ends the run early: no more orders, checkpoint, workers told to stop. */
+void server_stop(struct server *s, const char *why);
+/* Ends it with an error (first one wins); no checkpoint. */
+void server_fail(struct server *s, const struct err *why);
+
+bool server_is_over(const struct server *s);
+/* ERR_OK when the run came to its end or was stopped. */
+const struct err *server_get_failure(const struct server *s);
+/* Closes what is on the loop; server_free when the loop is empty. */
+void server_close(struct server *s);
+void server_free(struct server *s);
+
+/* ---- for people ---------------------------------------------------------- */
+
+enum server_phase {
+    SERVER_STARTING, /* waiting for workers */
+    SERVER_TRAINING,
+    SERVER_ENDING, /* workers are told to stop, the last evaluation runs */
+    SERVER_OVER
+};
+
+struct server_status {
+    enum server_phase phase;
+    const char *stopped; /* why it was stopped early, or NULL */
+    const char *policy;
+    uint32_t workers_ready, workers;
+    uint64_t samples, samples_total, samples_session;
+    uint32_t epochs;
+    uint64_t updates;
+    double seconds;  /* of training, this session */
+    double rate;     /* samples per second, over the last seconds */
+    double loss;     /* running mean of training loss; NaN at first */
+    double accuracy; /* last evaluation; NaN before the first */
+    double test_loss;
+    double best_accuracy; /* NaN before the first */
+    uint64_t max_staleness;
+    double mean_staleness;
+    char note[96];        /* what the policy said last, "" if nothing */
+    double waiting_share; /* of worker time so far, 0..1 */
+};
+void server_get_status(const struct server *s, struct server_status *st);
+
+/* Called on the loop after each evaluation and when the phase changes. */
+typedef void server_news_fn(void *ctx);
+void server_set_news(struct server *s, server_news_fn *fn, void *ctx);
+
+/* summary.json as text; after the end. */
+struct buf;
+int server_summary(const struct server *s, struct buf *to, struct err *err);
+/* Path of the last checkpoint written, or NULL. */
+const char *server_get_checkpoint(const struct server *s);
+
+#endif

@@ -1,0 +1,297 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* A worker's session: which frames it may send when, and the orders it gets. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "ps/server_impl.h"
+
+#include <ebsp/policy.h>
+
+#include <string.h>
+
+#define MAX_BODY 4096 /* of what a worker sends */
+
+static uint64_t
+vector_bytes(const struct session *w)
+{
+    return (uint64_t)w->server->t->n_floats * sizeof(float);
+}
+
+int
+session_attach(struct session *w, struct conn *c, const struct msg_hello *hello,
+               struct err *err)
+{
+    if (w->state != SESSION_EXPECTED)
+        return err_set(err, ERR_PROTO, "rank %u is taken", w->rank);
+    str_escape(w->host, sizeof w->host, hello->host, strlen(hello->host));
+    w->pid = hello->pid;
+    w->conn = c;
+    w->state = SESSION_JOINED;
+    conn_set_handlers(c, &session_handlers, w);
+    conn_set_limits(c, MAX_BODY, vector_bytes(w));
+    return 0;
+}
+
+static int
+out_of_place(const struct session *w, const struct frame_head *h,
+             struct err *err)
+{
+    return err_set(err, ERR_PROTO, "worker %u: unexpected %s", w->rank,
+                   msg_name(h->type));
+}
+
+static int
+on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
+        void **bulk, struct err *err)
+{
+    struct session *w = ctx;
+    bool running = w->state == SESSION_READY &&
+                   host_get_state(w->server->host, w->rank) == HOST_RUNNING;
+
+    (void)c;
+    (void)body;
+    switch (h->type) {
+    case MSG_READY:
+        if (w->state != SESSION_JOINED || h->bulk_len)
+            return out_of_place(w, h, err);
+        return 0;
+    case MSG_PUSH:
+        /* one may still be on its way when the run ends */
+        if (!running && w->state != SESSION_STOPPING)
+            return out_of_place(w, h, err);
+        if (h->bulk_len != vector_bytes(w))
+            return err_set(err, ERR_PROTO,
+                           "worker %u: push of %llu bytes, expected %llu",
+                           w->rank, (unsigned long long)h->bulk_len,
+                           (unsigned long long)vector_bytes(w));
+        *bulk = w->push;
+        return 0;
+    case MSG_BYE:
+        if (w->state != SESSION_STOPPING || h->bulk_len)
+            return out_of_place(w, h, err);
+        return 0;
+    case MSG_BEAT:
+    case MSG_ERROR:
+        return h->bulk_len ? out_of_place(w, h, err) : 0;
+    default:
+        return out_of_place(w, h, err);
+    }
+}
+
+static int
+on_ready(struct session *w, const void *body, size_t n, struct err *err)
+{
+    struct server *s = w->server;
+    struct msg_ready m;
+
+    if (msg_get_ready(&m, body, n, err) != 0)
+        return -1;
+    if (m.n_floats != s->t->n_floats ||
+        m.segments_hash != segtab_fingerprint(s->t))
+        return err_set(err, ERR_PROTO,
+                       "worker %u (%s) has built another network from the "
+                       "same job",
+                       w->rank, w->host);
+    if (m.data_hash != s->c.data->hash)
+        return err_set(err, ERR_CONFIG,
+                       "worker %u (%s) has other data: hash %016llx, expected "
+                       "%016llx",
+                       w->rank, w->host, (unsigned long long)m.data_hash,
+                       (unsigned long long)s->c.data->hash);
+    w->push = mem_alloc_aligned(vector_bytes(w));
+    if (!w->push)
+        return err_nomem(err);
+    w->setup_ns = m.setup_ns;
+    w->held_since_ns = clock_now_ns();
+    w->state = SESSION_READY;
+    server_session_ready(s, w);
+    return 0;
+}
+
+static int
+on_push(struct session *w, const void *body, size_t n, struct err *err)
+{
+    if (w->state == SESSION_STOPPING)
+        return 0;
+    if (msg_get_push(&w->told, body, n, err) != 0)
+        return -1;
+    if (w->told.iteration != w->iteration || w->told.samples != w->samples ||
+        w->told.n_steps != w->n_cursors)
+        return err_set(err, ERR_PROTO,
+                       "worker %u: push does not answer its order", w->rank);
+    w->iterations++;
+    w->held_since_ns = clock_now_ns();
+    server_session_pushed(w->server, w);
+    return 0;
+}
+
+static int
+on_frame(void *ctx, struct conn *c, const struct frame_head *h,
+         const void *body, void *bulk, struct err *err)
+{
+    struct session *w = ctx;
+    struct msg_error e;
+    char text[WIRE_TEXT_CAP];
+
+    (void)c;
+    (void)bulk;
+    switch (h->type) {
+    case MSG_READY:
+        return on_ready(w, body, h->body_len, err);
+    case MSG_PUSH:
+        return on_push(w, body, h->body_len, err);
+    case MSG_BYE:
+        if (msg_get_bye(&w->bye, body, h->body_len, err) != 0)
+            return -1;
+        w->has_bye = true;
+        server_session_gone(w->server, w);
+        return 0;
+    case MSG_ERROR:
+        if (msg_get_error(&e, body, h->body_len, err) != 0)
+            return -1;
+        str_escape(text, sizeof text, e.text, strlen(e.text));
+        return err_set(err, (enum err_code)e.code, "worker %u (%s): %s",
+                       w->rank, w->host, text);
+    default: /* BEAT: conn_get_last_heard knows */
+        return 0;
+    }
+}
+
+static void
+on_closed(void *ctx, struct conn *c, const struct err *why)
+{
+    struct session *w = ctx;
+
+    w->bytes_pushed += conn_get_received(c);
+    w->bytes_pulled += conn_get_sent(c);
+    w->conn = NULL;
+    server_session_lost(w->server, w, why);
+}
+
+const struct conn_handlers session_handlers = {
+    .on_body = on_body,
+    .on_frame = on_frame,
+    .on_closed = on_closed,
+};
+
+static void
+on_sent(void *ctx, int status)
+{
+    (void)status; /* a failure closes the connection, which is told */
+    store_unref(ctx);
+}
+
+/* Takes the cursors of w's next order; 0 of them: nothing is left. */
+static int
+take_cursors(struct session *w, const struct host_release *how, struct err *err)
+{
+    struct server *s = w->server;
+
+    w->n_cursors = 0;
+    w->samples = 0;
+    if (how->steps > w->cap_cursors) {
+        struct data_cursor *more =
+            mem_resize(w->cursor, w->cap_cursors, how->steps, sizeof *more);
+
+        if (!more)
+            return err_nomem(err);
+        w->cursor = more;
+        w->cap_cursors = how->steps;
+    }
+    while (
+        w->n_cursors < how->steps &&
+        assign_take(s->assign, w->rank, how->batch, &w->cursor[w->n_cursors])) {
+        w->samples += w->cursor[w->n_cursors].count;
+        w->n_cursors++;
+    }
+    return 0;
+}
+
+int
+session_order(struct session *w, const struct host_release *how,
+              struct err *err)
+{
+    struct server *s = w->server;
+    struct msg_cursor small[16], *step = small;
+    struct buf body = BUF_INIT(FRAME_MAX_BODY);
+    struct msg_order m;
+    int r;
+
+    if (how->steps > WIRE_MAX_STEPS)
+        return err_set(err, ERR_POLICY,
+                       "policy \"%s\": %u local steps, at "
+                       "most %d are possible",
+                       host_get_policy(s->host), how->steps, WIRE_MAX_STEPS);
+    if (take_cursors(w, how, err) != 0)
+        return -1;
+    if (w->n_cursors == 0)
+        return 0;
+    if (w->n_cursors > ARRAY_LEN(small)) {
+        step = mem_alloc(w->n_cursors, sizeof *step);
+        if (!step)
+            return err_nomem(err);
+    }
+    for (uint32_t i = 0; i < w->n_cursors; i++) {
+        const struct data_cursor *c = &w->cursor[i];
+
+        step[i] = (struct msg_cursor){.epoch = c->epoch,
+                                      .shard = c->shard,
+                                      .first = c->first,
+                                      .count = c->count};
+    }
+    w->contribution = how->contribution;
+    w->factor = how->lr_factor;
+    m = (struct msg_order){
+        .iteration = ++w->iteration,
+        .version = store_get_version(s->store),
+        .flags = how->keep ? 0 : MSG_ORDER_PARAMS,
+        .contribution = how->contribution,
+        .lr = how->lr_factor *
+              job_learning_rate(s->c.job, assign_get_done(s->assign),
+                                assign_get_total(s->assign), 1),
+        .held_ns = s->now_ns - w->held_since_ns,
+        .n_steps = w->n_cursors,
+        .step = step,
+    };
+    if (m.held_ns < 0)
+        m.held_ns = 0;
+    w->held_ns += m.held_ns;
+    msg_put_order(&body, &m);
+    if (step != small)
+        mem_free(step);
+    r = buf_ok(&body, err);
+    if (r == 0 && how->keep) {
+        r = conn_send(w->conn, MSG_ORDER, body.data, body.len, NULL, 0, NULL,
+                      NULL, err);
+    } else if (r == 0) {
+        struct params *p = store_ref(s->store);
+
+        r = conn_send(w->conn, MSG_ORDER, body.data, body.len, p->v,
+                      vector_bytes(w), on_sent, p, err);
+        if (r != 0)
+            store_unref(p);
+    }
+    buf_release(&body);
+    return r;
+}
+
+void
+session_stop(struct session *w)
+{
+    if (!w->conn) {
+        w->state = SESSION_GONE;
+        return;
+    }
+    if (w->state == SESSION_JOINED ||
+        conn_send(w->conn, MSG_STOP, NULL, 0, NULL, 0, NULL, NULL, NULL) != 0)
+        conn_close(w->conn, false);
+    w->state = SESSION_STOPPING;
+}
+
+void
+session_release(struct session *w)
+{
+    mem_free(w->cursor);
+    mem_free(w->push);
+}

@@ -1,0 +1,216 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a run tells about itself: live status and summary.json. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/json.h"
+#include "ps/server_impl.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+static double
+seconds(int64_t ns)
+{
+    return (double)ns / (double)NS_PER_S;
+}
+
+static double
+mean_staleness(const struct server *s)
+{
+    const uint64_t *bins = host_get_histogram(s->host);
+    double sum = 0, n = 0;
+
+    for (int i = 0; i < HOST_HISTOGRAM; i++) {
+        sum += (double)i * (double)bins[i];
+        n += (double)bins[i];
+    }
+    return n > 0 ? sum / n : 0;
+}
+
+static int64_t
+trained_ns(const struct server *s)
+{
+    if (s->start_ns == 0)
+        return 0;
+    return (s->end_ns ? s->end_ns : clock_now_ns()) - s->start_ns;
+}
+
+/* Over the ticks that are remembered; over everything at the end. */
+static double
+recent_rate(const struct server *s, double trained, uint64_t samples)
+{
+    unsigned n = s->n_past < RATE_SLOTS ? s->n_past : RATE_SLOTS;
+    unsigned last, first;
+    double span;
+
+    if (n < 2 || s->phase != SERVER_TRAINING)
+        return trained > 0 ? (double)samples / trained : 0;
+    last = (s->n_past - 1) % RATE_SLOTS;
+    first = (s->n_past - n) % RATE_SLOTS;
+    span = seconds(s->past[last].ns - s->past[first].ns);
+    return span > 0
+               ? (double)(s->past[last].samples - s->past[first].samples) / span
+               : 0;
+}
+
+void
+server_get_status(const struct server *s, struct server_status *st)
+{
+    struct host_stats hs;
+    double held = 0, trained = seconds(trained_ns(s));
+
+    host_get_stats(s->host, &hs);
+    memset(st, 0, sizeof *st);
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        held += seconds(s->session[i].held_ns);
+    st->phase = s->phase;
+    st->stopped = *s->stopped ? s->stopped : NULL;
+    st->policy = s->c.policy->spec;
+    st->workers_ready = s->n_ready;
+    st->workers = s->n_sessions;
+    st->samples = assign_get_done(s->assign);
+    st->samples_total = assign_get_total(s->assign);
+    st->samples_session = st->samples - s->samples_before;
+    st->epochs = s->c.job->epochs;
+    st->updates = store_get_version(s->store);
+    st->seconds = trained;
+    st->rate = recent_rate(s, trained, st->samples_session);
+    st->loss = s->loss_weight > 0 ? s->loss_sum / s->loss_weight : NAN;
+    st->accuracy = s->accuracy;
+    st->test_loss = s->test_loss;
+    st->best_accuracy = s->best_accuracy;
+    st->max_staleness = hs.max_staleness;
+    st->mean_staleness = mean_staleness(s);
+    memcpy(st->note, s->note, sizeof st->note);
+    st->waiting_share =
+        trained > 0 ? held / (trained * (double)s->n_sessions) : 0;
+}
+
+static json_t *
+number(double v)
+{
+    return isfinite(v) ? json_real(v) : json_null();
+}
+
+/* The worker's own split when it said goodbye, so that the parts sum up to
+ * its wall time; what is not in a part is "other". */
+static json_t *
+worker_json(const struct session *w)
+{
+    const struct msg_bye *b = &w->bye;
+    int64_t parts =
+        b->compute_ns + b->data_ns + b->push_ns + b->wait_ns + b->pull_ns;
+    json_t *sec = NULL;
+
+    if (w->has_bye)
+        sec = json_pack(
+            "{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "wall", seconds(b->wall_ns),
+            "compute", seconds(b->compute_ns), "data", seconds(b->data_ns),
+            "push", seconds(b->push_ns), "wait", seconds(b->wait_ns), "pull",
+            seconds(b->pull_ns), "other", seconds(b->wall_ns - parts));
+    return json_pack(
+        "{s:I, s:s, s:I, s:o, s:f, s:I, s:I}", "rank", (json_int_t)w->rank,
+        "host", w->host, "iterations", (json_int_t)w->iterations, "seconds",
+        sec ? sec : json_null(), "setup_seconds", seconds(w->setup_ns),
+        "bytes_pushed", (json_int_t)w->bytes_pushed, "bytes_pulled",
+        (json_int_t)w->bytes_pulled);
+}
+
+static json_t *
+histogram_json(const struct server *s)
+{
+    const uint64_t *bins = host_get_histogram(s->host);
+    json_t *v = json_array();
+    int last = HOST_HISTOGRAM - 1;
+
+    while (last > 0 && bins[last] == 0)
+        last--;
+    for (int i = 0; i <= last; i++)
+        json_array_append_new(v, json_integer((json_int_t)bins[i]));
+    return v;
+}
+
+static int
+fill(const struct server *s, json_t *v)
+{
+    struct server_status st;
+    struct host_stats hs;
+    json_t *workers = json_array();
+    uint64_t pushed = s->before.bytes_pushed, pulled = s->before.bytes_pulled;
+    double wall = seconds(trained_ns(s));
+    uint64_t staleness;
+    char hash[20];
+    int r = 0;
+
+    server_get_status(s, &st);
+    host_get_stats(s->host, &hs);
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        json_array_append_new(workers, worker_json(&s->session[i]));
+        pushed += s->session[i].bytes_pushed;
+        pulled += s->session[i].bytes_pulled;
+    }
+    staleness = hs.max_staleness > s->before.max_staleness
+                    ? hs.max_staleness
+                    : s->before.max_staleness;
+    snprintf(hash, sizeof hash, "%016llx",
+             (unsigned long long)wire_hash(store_peek(s->store),
+                                           s->t->n_floats * sizeof(float)));
+#define PUT(key, value) r |= json_object_set_new(v, key, value)
+#define INT(value)      json_integer((json_int_t)(value))
+    PUT("name", json_string(s->c.job->name));
+    PUT("status", json_string(s->failure.code ? "failed"
+                              : *s->stopped   ? "stopped"
+                                              : "done"));
+    if (s->failure.code)
+        PUT("failure",
+            json_pack("{s:i, s:s}", "exit_status", (int)s->failure.code, "text",
+                      s->failure.text));
+    if (*s->stopped)
+        PUT("stopped", json_string(s->stopped));
+    PUT("policy", json_string(s->c.policy->spec));
+    PUT("workers", INT(s->n_sessions));
+    PUT("threads", INT(s->c.job->threads));
+    PUT("seed", INT(s->c.job->seed));
+    PUT("batch", INT(s->c.job->batch));
+    PUT("lr_scaling",
+        json_incref(json_object_get(s->c.job->doc.root, "lr_scaling")));
+    PUT("epochs", number(server_epochs(s)));
+    PUT("samples", INT(st.samples));
+    PUT("updates", INT(st.updates));
+    PUT("pushes", INT(hs.pushes));
+    PUT("dropped_pushes", INT(hs.dropped));
+    PUT("wall_seconds", number(wall + s->before.wall_seconds));
+    PUT("samples_per_second",
+        number(wall > 0 ? (double)st.samples_session / wall : 0));
+    PUT("train_loss", number(st.loss));
+    PUT("test_loss", number(st.test_loss));
+    PUT("test_accuracy", number(st.accuracy));
+    PUT("best_accuracy", number(st.best_accuracy));
+    PUT("eval_seconds", number(seconds(s->eval_ns)));
+    PUT("max_staleness", INT(staleness));
+    PUT("mean_staleness", number(st.mean_staleness));
+    PUT("staleness_histogram", histogram_json(s));
+    PUT("max_gap", INT(hs.max_gap));
+    PUT("waiting_share", number(st.waiting_share));
+    PUT("bytes_pushed", INT(pushed));
+    PUT("bytes_pulled", INT(pulled));
+    PUT("params_hash", json_string(hash));
+    PUT("resumed", s->c.resume ? json_true() : json_false());
+    PUT("checkpoint", s->checkpoint ? json_string(s->checkpoint) : json_null());
+    PUT("per_worker", workers);
+#undef PUT
+#undef INT
+    return r;
+}
+
+int
+server_summary(const struct server *s, struct buf *to, struct err *err)
+{
+    json_t *v = json_object();
+    int r = v && fill(s, v) == 0 ? json_dump(v, 2, to, err) : err_nomem(err);
+
+    json_decref(v);
+    buf_adds(to, "\n");
+    return r == 0 ? buf_ok(to, err) : -1;
+}
