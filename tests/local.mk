@@ -24,9 +24,7 @@ UNIT_TESTS += tests/unit/test_graph
 UNIT_TESTS += tests/unit/test_optim
 
 # data
-UNIT_TESTS += tests/unit/test_exact tests/unit/test_dataset \
-	tests/unit/test_assign tests/unit/test_loader
-FUZZERS += tests/fuzz/fuzz_idx tests/fuzz/fuzz_cifar tests/fuzz/fuzz_raw
+UNIT_TESTS += tests/unit/test_exact
 
 # build, manual
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats
