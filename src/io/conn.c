@@ -18,11 +18,12 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define MIN_BODY   ((size_t)256)      /* first size of the body's buffer */
-#define SCRATCH    ((size_t)16 << 10) /* its size to read what is ignored */
-#define MAX_COPIED ((size_t)64 << 20) /* queued bodies; bulks are borrowed */
-#define STALL_MS   5000               /* flushing without progress */
-#define LINGER_MS  1000               /* for the peer to read the last frame */
+#define MIN_BODY   ((size_t)256)       /* first size of the body's buffer */
+#define SCRATCH    ((size_t)16 << 10)  /* its size to read what is ignored */
+#define MAX_COPIED ((size_t)64 << 20)  /* queued bodies; bulks are borrowed */
+#define MAX_READ   ((size_t)256 << 10) /* small enough to be summed in cache */
+#define STALL_MS   5000                /* flushing without progress */
+#define LINGER_MS  1000                /* for the peer to read the last frame */
 
 enum phase {
     PHASE_HEAD,
@@ -49,8 +50,9 @@ struct conn {
     struct frame_head head; /* raw, decoded */
     uint8_t *body;
     size_t body_cap;
-    void *bulk;   /* on_body's */
-    uint64_t got; /* bytes of the part that is being read */
+    void *bulk;           /* on_body's */
+    struct wire_sum *sum; /* of the bulk so far */
+    uint64_t got;         /* bytes of the part that is being read */
 
     int64_t start_ns, heard_ns;
     uint64_t received, sent;
@@ -85,6 +87,7 @@ on_handle_closed(uv_handle_t *handle)
     /* libuv has given back every write by now. */
     if (c->handlers && c->handlers->on_closed)
         c->handlers->on_closed(c->ctx, c, &c->why);
+    wire_sum_free(c->sum);
     mem_free(c->body);
     mem_free(c);
 }
@@ -253,6 +256,7 @@ take_body(struct conn *c, struct err *err)
         return 0;
     if (c->head.bulk_len && !bulk)
         return err_set(err, ERR_PROTO, "%s: has a bulk, expected none", name);
+    wire_sum_clear(c->sum);
     c->bulk = bulk;
     c->phase = PHASE_BULK;
     c->got = 0;
@@ -266,7 +270,8 @@ take_frame(struct conn *c, struct err *err)
     const char *name = msg_name(c->head.type);
     void *bulk = c->bulk;
 
-    if (c->head.bulk_len && frame_check_bulk(&c->head, bulk, err) < 0)
+    if (c->head.bulk_len &&
+        frame_check_bulk(&c->head, wire_sum_get(c->sum), err) < 0)
         return err_wrap(err, "%s", name);
     /* Before the callback, which may close. */
     c->bulk = NULL;
@@ -333,8 +338,9 @@ on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
         n = to ? SCRATCH : 0;
         c->got = 0;
     }
+    n -= to ? c->got : 0;
     buf->base = to ? (char *)to + c->got : NULL;
-    buf->len = to ? n - c->got : 0;
+    buf->len = n < MAX_READ ? n : MAX_READ;
 }
 
 static void
@@ -342,7 +348,6 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 {
     struct conn *c = stream->data;
 
-    (void)buf;
     if (n == 0) /* nothing there after all */
         return;
     if (c->phase == PHASE_FLUSH) {
@@ -360,6 +365,8 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
     c->heard_ns = clock_now_ns();
     if (c->phase == PHASE_HEAD && c->got == 0)
         c->start_ns = c->heard_ns;
+    if (c->phase == PHASE_BULK)
+        wire_sum_add(c->sum, buf->base, (size_t)n);
     c->received += (uint64_t)n;
     c->got += (uint64_t)n;
     advance(c);
@@ -451,7 +458,11 @@ conn_new(uv_loop_t *loop, struct err *err)
 {
     struct conn *c = mem_alloc(1, sizeof *c);
 
-    if (!c || reserve_body(c, MIN_BODY) < 0) {
+    if (c)
+        c->sum = wire_sum_new();
+    if (!c || !c->sum || reserve_body(c, MIN_BODY) < 0) {
+        if (c)
+            wire_sum_free(c->sum);
         mem_free(c);
         err_nomem(err);
         return NULL;

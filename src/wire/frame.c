@@ -2,6 +2,7 @@
 #include "wire/frame.h"
 
 #include "base/err.h"
+#include "base/mem.h"
 
 #include <inttypes.h>
 #include <string.h>
@@ -125,9 +126,47 @@ frame_check_body(const struct frame_head *h,
 }
 
 int
-frame_check_bulk(const struct frame_head *h, const void *bulk, struct err *err)
+frame_check_bulk(const struct frame_head *h, uint64_t sum, struct err *err)
 {
-    if (wire_hash(bulk, h->bulk_len) == h->bulk_sum)
+    if (sum == h->bulk_sum)
         return 0;
     return err_set(err, ERR_PROTO, "frame: checksum of the bulk is wrong");
+}
+
+struct wire_sum {
+    XXH3_state_t state; /* aligned to 64 bytes */
+};
+
+struct wire_sum *
+wire_sum_new(void)
+{
+    struct wire_sum *s = mem_alloc_aligned(sizeof *s);
+
+    if (s)
+        wire_sum_clear(s);
+    return s;
+}
+
+void
+wire_sum_free(struct wire_sum *s)
+{
+    mem_free(s);
+}
+
+void
+wire_sum_clear(struct wire_sum *s)
+{
+    XXH3_64bits_reset(&s->state);
+}
+
+void
+wire_sum_add(struct wire_sum *s, const void *p, size_t n)
+{
+    XXH3_64bits_update(&s->state, p, n);
+}
+
+uint64_t
+wire_sum_get(const struct wire_sum *s)
+{
+    return XXH3_64bits_digest(&s->state);
 }

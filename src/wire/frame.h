@@ -50,9 +50,17 @@ int frame_decode(struct frame_head *h, const uint8_t from[FRAME_HEAD_BYTES],
 int frame_check_body(const struct frame_head *h,
                      const uint8_t from[FRAME_HEAD_BYTES], const void *body,
                      struct err *err);
-int frame_check_bulk(const struct frame_head *h, const void *bulk,
-                     struct err *err);
-/* The same sum for files and parameters. */
+/* sum: of the bulk that came. */
+int frame_check_bulk(const struct frame_head *h, uint64_t sum, struct err *err);
+
+/* The same sum for files and parameters, at once or as the bytes come: while
+ * they are still in the cache. */
 uint64_t wire_hash(const void *p, size_t n);
+struct wire_sum;
+struct wire_sum *wire_sum_new(void); /* NULL: out of memory */
+void wire_sum_free(struct wire_sum *s);
+void wire_sum_clear(struct wire_sum *s);
+void wire_sum_add(struct wire_sum *s, const void *p, size_t n);
+uint64_t wire_sum_get(const struct wire_sum *s);
 
 #endif

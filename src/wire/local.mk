@@ -2,3 +2,4 @@
 libebsp_a_SOURCES += \
 	src/wire/frame.c src/wire/frame.h \
 	src/wire/msg.c src/wire/msg.h
+libebsp_a_SOURCES += src/wire/join.c src/wire/join.h

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "wire/join.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/str.h"
+
+#include <math.h>
+#include <stdio.h>
+#include <string.h>
+
+#define HEAD "ebsp-join 1 "
+
+static void
+key_to_hex(char to[2 * JOIN_KEY_BYTES + 1], const uint8_t *key)
+{
+    for (size_t i = 0; i < JOIN_KEY_BYTES; i++)
+        snprintf(to + 2 * i, 3, "%02x", key[i]);
+}
+
+static int
+hex_to_key(uint8_t *key, const char *hex)
+{
+    static const char digits[] = "0123456789abcdef";
+
+    if (strlen(hex) != 2 * JOIN_KEY_BYTES)
+        return -1;
+    for (size_t i = 0; i < JOIN_KEY_BYTES; i++) {
+        const char *a = strchr(digits, hex[2 * i]);
+        const char *b = strchr(digits, hex[2 * i + 1]);
+
+        if (!a || !b)
+            return -1;
+        key[i] = (uint8_t)((a - digits) << 4 | (b - digits));
+    }
+    return 0;
+}
+
+int
+join_encode(const struct join *j, struct buf *to, struct err *err)
+{
+    struct buf text = BUF_INIT(JOIN_MAX_BYTES);
+    char hex[2 * JOIN_KEY_BYTES + 1];
+    json_t *v;
+    int r;
+
+    key_to_hex(hex, j->key);
+    v = json_pack("{s:s, s:i, s:I, s:s, s:I, s:s?, s:s, s:s, s:f, s:f}", "host",
+                  j->host, "port", (int)j->port, "rank", (json_int_t)j->rank,
+                  "key", hex, "threads", (json_int_t)j->threads, "data_dir",
+                  j->data_dir, "job_dir", j->job_dir, "job", j->job, "slow",
+                  j->slow, "pace_ms", j->pace_ms);
+    explicit_bzero(hex, sizeof hex);
+    r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
+    json_decref(v);
+    if (r == 0) {
+        buf_addf(to, HEAD "%zu\n", text.len);
+        buf_add(to, text.data, text.len);
+        r = buf_ok(to, err);
+    }
+    buf_release(&text);
+    return r;
+}
+
+int
+join_decode_head(const char *line, size_t *n_bytes, struct err *err)
+{
+    uint64_t n;
+
+    if (strncmp(line, HEAD, strlen(HEAD)) != 0 ||
+        !str_u64(line + strlen(HEAD), &n) || n == 0 || n > JOIN_MAX_BYTES)
+        return err_set(err, ERR_PROTO,
+                       "stdin: expected \"" HEAD
+                       "LENGTH\"; a worker is started by ebsp train");
+    *n_bytes = (size_t)n;
+    return 0;
+}
+
+static int
+copy(const struct jcur *root, const char *key, char **to, struct err *err)
+{
+    const char *s = NULL;
+
+    if (jcur_str(root, key, &s, err) != 0)
+        return -1;
+    *to = mem_strdup(s);
+    return *to ? 0 : err_nomem(err);
+}
+
+static int
+read_fields(struct join *j, const struct jcur *root, struct err *err)
+{
+    struct jcur data_dir = jcur_key(root, "data_dir");
+    int64_t port = 0, rank = 0, threads = 0;
+    const char *hex = "";
+
+    if (copy(root, "host", &j->host, err) != 0 ||
+        jcur_int(root, "port", 1, 65535, &port, err) != 0 ||
+        jcur_int(root, "rank", 0, UINT32_MAX - 1, &rank, err) != 0 ||
+        jcur_int(root, "threads", 1, 1024, &threads, err) != 0 ||
+        jcur_str(root, "key", &hex, err) != 0 ||
+        copy(root, "job_dir", &j->job_dir, err) != 0 ||
+        copy(root, "job", &j->job, err) != 0 ||
+        jcur_num(root, "slow", 1, INFINITY, &j->slow, err) != 0 ||
+        jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0 ||
+        (json_is_string(data_dir.v) &&
+         copy(root, "data_dir", &j->data_dir, err) != 0))
+        return -1;
+    if (hex_to_key(j->key, hex) != 0)
+        return err_set(err, ERR_PROTO, "stdin: malformed key");
+    j->port = (uint16_t)port;
+    j->rank = (uint32_t)rank;
+    j->threads = (uint32_t)threads;
+    return 0;
+}
+
+int
+join_decode(struct join *j, const char *text, size_t n, struct err *err)
+{
+    struct json_doc d;
+    struct jcur root;
+    int r;
+
+    memset(j, 0, sizeof *j);
+    if (json_doc_parse(&d, "stdin", text, n, err) != 0)
+        return -1;
+    root = jcur_root(&d);
+    r = read_fields(j, &root, err);
+    json_doc_release(&d);
+    if (r != 0)
+        join_release(j);
+    return r;
+}
+
+void
+join_release(struct join *j)
+{
+    explicit_bzero(j->key, sizeof j->key);
+    mem_free(j->host);
+    mem_free(j->data_dir);
+    mem_free(j->job_dir);
+    mem_free(j->job);
+    memset(j, 0, sizeof *j);
+}

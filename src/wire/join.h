@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker process is told on its stdin: one line "ebsp-join 1 LENGTH",
+ * then LENGTH bytes of JSON.  Everything that varies and everything secret
+ * comes this way, nothing in argv or environment.  stdin stays open: when it
+ * ends the worker is orphaned and exits. */
+#ifndef EBSP_WIRE_JOIN_H
+#define EBSP_WIRE_JOIN_H
+
+#include <stddef.h>
+#include <stdint.h>
+
+struct buf;
+struct err;
+
+#define JOIN_KEY_BYTES 32
+#define JOIN_MAX_BYTES ((size_t)33 << 20)
+
+struct join {
+    char *host; /* of the coordinator */
+    uint16_t port;
+    uint32_t rank;
+    uint8_t key[JOIN_KEY_BYTES];
+    uint32_t threads;
+    char *data_dir; /* NULL: none given */
+    char *job_dir;
+    char *job;      /* text of the effective job */
+    double slow;    /* emulation: computing takes this times as long, >= 1 */
+    double pace_ms; /* emulation: an iteration takes at least pace * slow */
+};
+
+int join_encode(const struct join *j, struct buf *to, struct err *err);
+/* LENGTH of the first line (without newline). */
+int join_decode_head(const char *line, size_t *n_bytes, struct err *err);
+/* Of the JSON; strings are freed by join_release. */
+int join_decode(struct join *j, const char *text, size_t n, struct err *err);
+void join_release(struct join *j); /* and wipes the key */
+
+#endif
