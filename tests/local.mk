@@ -26,6 +26,10 @@ UNIT_TESTS += tests/unit/test_optim
 # data
 UNIT_TESTS += tests/unit/test_exact
 
+# policy
+UNIT_TESTS += tests/unit/test_policies
+EXTRA_DIST += tests/unit/plugins.h
+
 # build, manual
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats
 

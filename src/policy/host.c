@@ -395,10 +395,11 @@ host_check_deadlock(const struct host *h, struct err *err)
             len += (size_t)snprintf(who + len, sizeof who - len, "%s%u",
                                     shown++ ? ", " : "", i);
     return err_set(err, ERR_POLICY,
-                   "policy \"%s\": deadlock after %s: it holds worker %s%s, "
+                   "policy \"%s\": deadlock after %s: it holds worker%s %s%s, "
                    "none is running and no timer is pending",
                    host_get_policy(h), host_event_text(h, after, sizeof after),
-                   who, shown < h->stats.held ? ", ..." : "");
+                   shown > 1 ? "s" : "", who,
+                   shown < h->stats.held ? ", ..." : "");
 }
 
 void
