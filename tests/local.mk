@@ -31,7 +31,8 @@ UNIT_TESTS += tests/unit/test_policies
 EXTRA_DIST += tests/unit/plugins.h
 
 # build, manual
-BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats
+BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats \
+	tests/bats/helpers.bats
 
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \

@@ -19,6 +19,7 @@ ebsp_setup() {
     cd "$BATS_TEST_TMPDIR" || return
     export HOME=$BATS_TEST_TMPDIR LC_ALL=C.UTF-8 TZ=UTC
     pids=()
+    leftover_grace=10
 }
 
 ebsp_teardown() {
@@ -30,7 +31,7 @@ ebsp_teardown() {
         done
     fi
     # A worker notices that its coordinator is gone; it may take a moment.
-    within 10 no_leftovers && return
+    within "$leftover_grace" no_leftovers && return
     mapfile -t left < <(leftovers)
     for pid in "${left[@]}"; do
         echo "left behind: $pid $(tr '\0' ' ' <"/proc/$pid/cmdline")" >&2
@@ -117,15 +118,14 @@ finish() {
 
 # leftovers: ids of ebsp processes that this test started and did not end.
 leftovers() {
-    local dir exe program
+    local program exe
     program=$(readlink -f -- "$EBSP") || return 0
-    for dir in /proc/[0-9]*; do
-        exe=$(readlink "$dir/exe" 2>/dev/null) || continue
-        [ "${exe% (deleted)}" = "$program" ] || continue
-        grep -qsxzF "BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR" "$dir/environ" &&
-            echo "${dir#/proc/}"
-    done
-    return 0
+    find /proc/[0-9]*/exe \( -lname "$program" -o \
+        -lname "$program (deleted)" \) 2>/dev/null |
+        while IFS= read -r exe; do
+            ! grep -qsxzF "BATS_TEST_TMPDIR=$BATS_TEST_TMPDIR" \
+                "${exe%exe}environ" || basename "${exe%/exe}"
+        done
 }
 no_leftovers() { [ -z "$(leftovers)" ]; }
 
