@@ -1,2 +1,14 @@
 # SPDX-License-Identifier: Apache-2.0
-libebsp_a_SOURCES +=
+libebsp_a_SOURCES += \
+	src/cmd/cmd.c src/cmd/cmd.h \
+	src/cmd/eval.c \
+	src/cmd/help.c \
+	src/cmd/inspect.c \
+	src/cmd/model.c src/cmd/model.h \
+	src/cmd/plan.c src/cmd/plan.h \
+	src/cmd/policy.c \
+	src/cmd/progress.c src/cmd/progress.h \
+	src/cmd/train.c src/cmd/train.h \
+	src/cmd/train_run.c \
+	src/cmd/worker.c \
+	src/cmd/zipline.c

@@ -6,7 +6,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <errno.h>
 #include <math.h>
+#include <stdlib.h>
 #include <string.h>
 
 static const char *const job_keys[] = {
@@ -47,6 +49,7 @@ read_scalars(struct job *j, const struct jcur *root, struct err *err)
     j->name = "unnamed";
     j->policy = "bsp";
     j->eval_every = 1;
+    j->data_dir = NULL;
     if (jcur_object(root, job_keys, err) != 0 ||
         jcur_str_or(root, "name", &j->name, err) != 0 ||
         jcur_int(root, "batch", 1, 1 << 24, &batch, err) != 0 ||
@@ -54,6 +57,7 @@ read_scalars(struct job *j, const struct jcur *root, struct err *err)
         jcur_int_or(root, "workers", 1, JOB_MAX_WORKERS, &workers, err) != 0 ||
         jcur_int_or(root, "threads", 1, 1024, &threads, err) != 0 ||
         jcur_str_or(root, "policy", &j->policy, err) != 0 ||
+        jcur_str_or(root, "data_dir", &j->data_dir, err) != 0 ||
         jcur_int_or(root, "seed", 0, INT64_MAX, &seed, err) != 0 ||
         jcur_enum_or(root, "lr_scaling", scalings, &scaling, err) != 0 ||
         jcur_num_or(root, "checkpoint_every", 0, INFINITY, &j->checkpoint_every,
@@ -198,6 +202,41 @@ job_release(struct job *j)
 }
 
 int
+job_set_string(struct job *j, const char *key, const char *value,
+               const char *origin, struct err *err)
+{
+    struct buf b = BUF_INIT(JSON_MAX_BYTES);
+    json_t *v = json_string(value);
+    int r = v ? json_dump(v, 0, &b, err)
+              : err_set(err, ERR_CONFIG, "%s: not UTF-8", origin);
+
+    json_decref(v);
+    if (r == 0)
+        r = json_doc_set(&j->doc, key, b.data, origin, err);
+    buf_release(&b);
+    return r;
+}
+
+int
+job_set_data_dir(struct job *j, const char *given, struct err *err)
+{
+    const char *dir = given ? given : j->data_dir ? j->data_dir : j->dir;
+    char *full = realpath(dir, NULL), *origin = NULL;
+    int r;
+
+    if (!full)
+        return err_set(err, ERR_CONFIG, "data folder %s: %s", dir,
+                       strerror(errno));
+    if (given)
+        origin = mem_printf("--data-dir=%s", given);
+    r = job_set_string(j, "data_dir", full, origin ? origin : "default", err);
+    j->data_dir = json_string_value(json_object_get(j->doc.root, "data_dir"));
+    mem_free(origin);
+    free(full);
+    return r;
+}
+
+int
 job_dump(const struct job *j, struct buf *to, struct err *err)
 {
     json_t *v = json_copy(j->doc.root), *origin = json_object();
@@ -260,7 +299,8 @@ job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
 {
     struct jcur root = jcur_root(&j->doc), at = jcur_key(&root, "data");
     struct jcur aug = jcur_key(&root, "augment");
-    struct dataset *d = dataset_open(&at, data_dir, j->dir, j->seed, err);
+    struct dataset *d = dataset_open(&at, data_dir ? data_dir : j->data_dir,
+                                     j->dir, j->seed, err);
 
     if (!d)
         return -1;

@@ -24,10 +24,11 @@ enum lr_scaling { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT };
 #define JOB_MAX_WORKERS 65536
 
 struct job {
-    struct json_doc doc; /* effective: overrides and defaults are in it */
-    char *dir;           /* folder of the job file: data is looked for there */
-    const char *name;    /* the following strings belong to doc */
-    const char *policy;  /* spec */
+    struct json_doc doc;  /* effective: overrides and defaults are in it */
+    char *dir;            /* folder of the job file: data is looked for there */
+    const char *name;     /* the following strings belong to doc */
+    const char *policy;   /* spec */
+    const char *data_dir; /* where the data is looked for first, or NULL */
     struct graph *graph;
     struct optim_config optim;
     struct schedule schedule;
@@ -55,8 +56,17 @@ int job_parse(struct job *j, const char *name, const char *dir,
               const char *text, size_t len, struct err *err);
 void job_release(struct job *j);
 
-/* Opens the data and checks that it fits the network: shape, classes, enough
- * samples for one mini-batch; fills augment, which depends on the shape. */
+/* Puts a string into the effective job; strings read before may be gone. */
+int job_set_string(struct job *j, const char *key, const char *value,
+                   const char *origin, struct err *err);
+/* Makes data_dir absolute: `given` (--data-dir; may be NULL), else the job's,
+ * else the folder of the job, so that a worker, a resumed run and an evaluation
+ * find the same data. */
+int job_set_data_dir(struct job *j, const char *given, struct err *err);
+
+/* Opens the data, in data_dir when it is not NULL, else in the job's, and
+ * checks that it fits the network: shape, classes, enough samples for one
+ * mini-batch; fills augment, which depends on the shape. */
 int job_open_data(const struct job *j, const char *data_dir,
                   struct dataset **data, struct augment_config *augment,
                   struct err *err);

@@ -47,11 +47,11 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
     int r;
 
     key_to_hex(hex, j->key);
-    v = json_pack("{s:s, s:i, s:I, s:s, s:I, s:s?, s:s, s:s, s:f, s:f}", "host",
+    v = json_pack("{s:s, s:i, s:I, s:s, s:I, s:s, s:s, s:f, s:f}", "host",
                   j->host, "port", (int)j->port, "rank", (json_int_t)j->rank,
-                  "key", hex, "threads", (json_int_t)j->threads, "data_dir",
-                  j->data_dir, "job_dir", j->job_dir, "job", j->job, "slow",
-                  j->slow, "pace_ms", j->pace_ms);
+                  "key", hex, "threads", (json_int_t)j->threads, "job_dir",
+                  j->job_dir, "job", j->job, "slow", j->slow, "pace_ms",
+                  j->pace_ms);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -92,7 +92,6 @@ copy(const struct jcur *root, const char *key, char **to, struct err *err)
 static int
 read_fields(struct join *j, const struct jcur *root, struct err *err)
 {
-    struct jcur data_dir = jcur_key(root, "data_dir");
     int64_t port = 0, rank = 0, threads = 0;
     const char *hex = "";
 
@@ -104,9 +103,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
         copy(root, "job_dir", &j->job_dir, err) != 0 ||
         copy(root, "job", &j->job, err) != 0 ||
         jcur_num(root, "slow", 1, INFINITY, &j->slow, err) != 0 ||
-        jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0 ||
-        (json_is_string(data_dir.v) &&
-         copy(root, "data_dir", &j->data_dir, err) != 0))
+        jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0)
         return -1;
     if (hex_to_key(j->key, hex) != 0)
         return err_set(err, ERR_PROTO, "stdin: malformed key");
@@ -139,7 +136,6 @@ join_release(struct join *j)
 {
     explicit_bzero(j->key, sizeof j->key);
     mem_free(j->host);
-    mem_free(j->data_dir);
     mem_free(j->job_dir);
     mem_free(j->job);
     memset(j, 0, sizeof *j);

@@ -1,2 +1,4 @@
 # SPDX-License-Identifier: Apache-2.0
-libebsp_a_SOURCES +=
+libebsp_a_SOURCES += \
+	src/worker/compute.c src/worker/compute.h \
+	src/worker/worker.c src/worker/worker.h

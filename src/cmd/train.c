@@ -1,0 +1,325 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* ebsp train: the coordinator.  See ebsp-train(1). */
+#include "cmd/train.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "cmd/plan.h"
+#include "job/rundir.h"
+
+#include <errno.h>
+#include <signal.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+enum {
+    OPT_EPOCHS = 0x100,
+    OPT_MAX_SECONDS,
+    OPT_TARGET,
+    OPT_SET,
+    OPT_THREADS,
+    OPT_DATA_DIR,
+    OPT_JSON,
+    OPT_DRY_RUN,
+    OPT_RESUME,
+    OPT_LR_SCALING,
+    OPT_SLOW,
+    OPT_PACE
+};
+
+static const struct argp_option options[] = {
+    {"workers", 'n', "N", 0, "worker processes to start (job: workers)", 1},
+    {"policy", 'p', "SPEC", 0,
+     "synchronization policy, for example bsp or ssp:staleness=3 (job: policy)",
+     1},
+    {"seed", 's', "S", 0, "of everything random (job: seed)", 1},
+    {"epochs", OPT_EPOCHS, "E", 0,
+     "passes over the training data (job: epochs)", 1},
+    {"max-seconds", OPT_MAX_SECONDS, "T", 0, "stop training after T seconds",
+     1},
+    {"target-accuracy", OPT_TARGET, "A", 0,
+     "stop when test accuracy A (0..1) is reached; exit status 10 when it is "
+     "not",
+     1},
+    {"threads", OPT_THREADS, "T", 0, "threads per worker (job: threads)", 1},
+    {"lr-scaling", OPT_LR_SCALING, "HOW", 0,
+     "how an update that averages k pushes scales the learning rate: none, "
+     "linear or sqrt",
+     1},
+    {"set", OPT_SET, "KEY.PATH=VALUE", 0,
+     "override any value of the job, for example optimizer.lr=0.1; may be "
+     "repeated",
+     1},
+    {"run-dir", 'r', "DIR", 0,
+     "what the run leaves behind goes here; default "
+     "runs/NAME-DATE-TIME",
+     2},
+    {"data-dir", OPT_DATA_DIR, "DIR", 0,
+     "folder with one folder or archive per data set; default beside the job",
+     2},
+    {"resume", OPT_RESUME, "RUN", 0,
+     "continue the run in this directory from its newest checkpoint", 2},
+    {"slow", OPT_SLOW, "RANK:FACTOR", 0,
+     "emulate: this worker computes FACTOR times slower; may be repeated", 3},
+    {"pace", OPT_PACE, "MS", 0,
+     "emulate: an iteration takes at least MS milliseconds times the factor",
+     3},
+    {"dry-run", OPT_DRY_RUN, NULL, 0, "print the plan, start nothing", 4},
+    {"json", OPT_JSON, NULL, 0, "print summary.json on standard output", 4},
+    {"quiet", 'q', NULL, 0, "no progress, no result", 4},
+    {"verbose", 'v', NULL, 0, "log on standard error; twice: more", 4},
+    {NULL, 0, NULL, 0, NULL, 0},
+};
+
+static int
+add_override(struct train_options *o, char *path, char *value, char *origin)
+{
+    struct job_override *more = mem_resize(o->override, o->n_overrides,
+                                           o->n_overrides + 1, sizeof *more);
+
+    if (more)
+        o->override = more;
+    if (!more || !path || !value || !origin) {
+        mem_free(path);
+        mem_free(value);
+        mem_free(origin);
+        return ENOMEM;
+    }
+    more[o->n_overrides++] = (struct job_override){path, value, origin};
+    return 0;
+}
+
+/* An option that stands for a key of the job; its value is checked with it. */
+static int
+override(struct train_options *o, const char *key, const char *flag,
+         const char *value)
+{
+    return add_override(o, mem_strdup(key), mem_strdup(value),
+                        mem_printf("--%s=%s", flag, value));
+}
+
+static int
+parse_set(struct train_options *o, const char *arg, struct argp_state *state)
+{
+    const char *eq = strchr(arg, '=');
+
+    if (!eq || eq == arg)
+        argp_error(state, "--set: expected KEY.PATH=VALUE, got \"%s\"", arg);
+    return add_override(o, mem_printf("%.*s", (int)(eq - arg), arg),
+                        mem_strdup(eq + 1), mem_printf("--set %s", arg));
+}
+
+static int
+parse_slow(struct train_options *o, const char *arg, struct argp_state *state)
+{
+    const char *colon = strchr(arg, ':');
+    char rank[16] = "";
+    struct train_slow s, *more;
+
+    if (colon)
+        snprintf(rank, sizeof rank, "%.*s", (int)(colon - arg), arg);
+    if (!colon || !str_u64(rank, &s.rank) || !str_f64(colon + 1, &s.factor) ||
+        s.factor < 1.0)
+        argp_error(state,
+                   "--slow: expected RANK:FACTOR with a factor of at least 1, "
+                   "got \"%s\"",
+                   arg);
+    more = mem_resize(o->slow, o->n_slow, o->n_slow + 1, sizeof *more);
+    if (!more)
+        return ENOMEM;
+    o->slow = more;
+    o->slow[o->n_slow++] = s;
+    return 0;
+}
+
+static error_t
+parse(int key, char *arg, struct argp_state *state)
+{
+    struct train_options *o = state->input;
+
+    switch (key) {
+    case 'n':
+        return override(o, "workers", "workers", arg);
+    case 'p':
+        return override(o, "policy", "policy", arg);
+    case 's':
+        return override(o, "seed", "seed", arg);
+    case OPT_EPOCHS:
+        return override(o, "epochs", "epochs", arg);
+    case OPT_MAX_SECONDS:
+        return override(o, "max_seconds", "max-seconds", arg);
+    case OPT_TARGET:
+        return override(o, "target_accuracy", "target-accuracy", arg);
+    case OPT_THREADS:
+        return override(o, "threads", "threads", arg);
+    case OPT_LR_SCALING:
+        return override(o, "lr_scaling", "lr-scaling", arg);
+    case OPT_SET:
+        return parse_set(o, arg, state);
+    case OPT_SLOW:
+        return parse_slow(o, arg, state);
+    case OPT_PACE:
+        if (!str_f64(arg, &o->pace_ms) || o->pace_ms < 0)
+            argp_error(state, "--pace: expected milliseconds, got \"%s\"", arg);
+        return 0;
+    case 'r':
+        o->run_dir = arg;
+        return 0;
+    case OPT_DATA_DIR:
+        o->data_dir = arg;
+        return 0;
+    case OPT_RESUME:
+        o->resume = arg;
+        return 0;
+    case OPT_DRY_RUN:
+        o->dry_run = true;
+        return 0;
+    case OPT_JSON:
+        o->json = true;
+        return 0;
+    case 'q':
+        o->quiet = true;
+        return 0;
+    case 'v':
+        o->verbose++;
+        return 0;
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0)
+            argp_error(state, "expected one job, got \"%s\" too", arg);
+        o->job = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!o->job && !o->resume)
+            argp_error(state, "expected a job file");
+        if (o->job && o->resume)
+            argp_error(state,
+                       "--resume RUN takes the job of the run; "
+                       "\"%s\" is too much",
+                       o->job);
+        if (o->resume && o->run_dir)
+            argp_error(state, "--resume goes on in its own run directory");
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}
+
+static const struct argp argp = {
+    .options = options,
+    .parser = parse,
+    .args_doc = "JOB.json\n--resume RUN",
+    .doc = "Train the network of a job with several worker processes."
+           "\vExit status: 0 done; 2 usage; 3 job, model or data invalid; 5 "
+           "system or network; 6 protocol or authentication; 7 plugin or "
+           "policy; 8 workers lost; 9 diverged; 10 target accuracy not "
+           "reached.  See ebsp-train(1), ebsp-job(5), ebsp-run(5).",
+};
+
+/* A policy in the job is as wrong as its spec: say where it stands. */
+static int
+open_policy(const struct job *j, struct policy_lib *lib, struct err *err)
+{
+    struct jcur root = jcur_root(&j->doc), at = jcur_key(&root, "policy");
+    struct err why = ERR_INIT;
+
+    if (policy_lib_open(lib, j->policy, &why) == 0)
+        return 0;
+    if (why.code == ERR_USAGE && !json_doc_origin(&j->doc, "policy"))
+        return jcur_fail(&at, err, "%s", why.text);
+    return err_set(err, why.code, "%s", why.text);
+}
+
+static int
+check_slow(const struct train_options *o, const struct job *j, struct err *err)
+{
+    for (size_t i = 0; i < o->n_slow; i++)
+        if (o->slow[i].rank >= j->workers)
+            return err_set(err, ERR_USAGE, "--slow: no worker %llu among %u",
+                           (unsigned long long)o->slow[i].rank, j->workers);
+    return 0;
+}
+
+static int
+load_job(const struct train_options *o, struct job *j, struct err *err)
+{
+    char *path;
+    int r;
+
+    if (!o->resume)
+        return job_load(j, o->job, o->override, o->n_overrides, err);
+    path = fs_join(o->resume, "job.json");
+    r = path ? job_load(j, path, o->override, o->n_overrides, err)
+             : err_nomem(err);
+    mem_free(path);
+    return r;
+}
+
+/* Everything is checked before anything is started. */
+static int
+run_job(const struct train_options *o, struct err *err)
+{
+    struct train t = {.options = o};
+    char *checkpoint = NULL;
+    struct err missing = ERR_INIT;
+    int r = -1;
+
+    if (load_job(o, &t.job, err) != 0)
+        return -1;
+    if (job_set_data_dir(&t.job, o->data_dir, err) != 0 ||
+        check_slow(o, &t.job, err) != 0 ||
+        open_policy(&t.job, &t.policy, err) != 0)
+        goto out;
+    r = job_open_data(&t.job, NULL, &t.data, &t.augment,
+                      o->dry_run ? &missing : err);
+    if (o->dry_run) {
+        plan_print(stdout, &t.job, t.data);
+        if (r != 0)
+            fprintf(stderr, "ebsp train: warning: %s\n", missing.text);
+        r = 0;
+        goto out;
+    }
+    if (r == 0 && o->resume) {
+        checkpoint = rundir_find_checkpoint(o->resume, err);
+        r = checkpoint ? 0 : -1;
+    }
+    if (r == 0)
+        r = train_run(&t, checkpoint, err);
+out:
+    mem_free(checkpoint);
+    dataset_free(t.data);
+    policy_lib_close(&t.policy);
+    job_release(&t.job);
+    if (t.signal) { /* a caller wants to know what ended us */
+        signal(t.signal, SIG_DFL);
+        raise(t.signal);
+    }
+    return r;
+}
+
+static int
+run(int argc, char **argv, struct err *err)
+{
+    struct train_options o = {0};
+    int r = cmd_parse(&argp, argc, argv, &o, err);
+
+    if (r == 0)
+        r = run_job(&o, err);
+    for (size_t i = 0; i < o.n_overrides; i++) {
+        mem_free(o.override[i].path);
+        mem_free(o.override[i].value);
+        mem_free(o.override[i].origin);
+    }
+    mem_free(o.override);
+    mem_free(o.slow);
+    return r;
+}
+
+const struct cmd cmd_train = {
+    .name = "train",
+    .args = "[options] JOB.json",
+    .summary = "train a network with several worker processes",
+    .run = run,
+};

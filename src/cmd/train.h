@@ -1,0 +1,43 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What train.c (options) and train_run.c (the run) share. */
+#ifndef EBSP_CMD_TRAIN_H
+#define EBSP_CMD_TRAIN_H
+
+#include "job/job.h"
+#include "policy/lib.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+
+struct train_slow {
+    uint64_t rank;
+    double factor;
+};
+
+struct train_options {
+    const char *job, *run_dir, *data_dir, *resume;
+    struct job_override *override;
+    size_t n_overrides;
+    struct train_slow *slow;
+    size_t n_slow;
+    double pace_ms;
+    bool json, quiet, dry_run;
+    int verbose;
+};
+
+/* A run with everything checked. */
+struct train {
+    const struct train_options *options;
+    struct job job;
+    struct policy_lib policy;
+    struct dataset *data;
+    struct augment_config augment;
+    int signal; /* set by train_run: what it was interrupted by, or 0 */
+};
+
+/* checkpoint: to resume from, or NULL. */
+int train_run(struct train *t, const char *checkpoint, struct err *err);
+
+#endif

@@ -1,0 +1,359 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* One run from the first process to summary.json. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/log.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "cmd/progress.h"
+#include "cmd/train.h"
+#include "job/events.h"
+#include "job/rundir.h"
+#include "launch/launch.h"
+#include "ps/server.h"
+
+#include <errno.h>
+#include <limits.h>
+#include <math.h>
+#include <signal.h>
+#include <stdlib.h>
+#include <string.h>
+#include <unistd.h>
+
+#define TICK_MS        200
+#define START_LIMIT_MS 120000
+#define EXIT_LIMIT_NS  (5 * NS_PER_S) /* for processes to end by themselves */
+
+struct running {
+    struct train *t;
+    char *run; /* run directory */
+    uv_loop_t loop;
+    uv_timer_t tick;
+    uv_signal_t sigint, sigterm;
+    struct server *server;
+    struct launcher *launcher;
+    struct events *events;
+    struct log log;
+    FILE *log_file;
+    struct progress progress;
+    uint8_t key[IO_KEY_BYTES];
+    int64_t let_go_ns; /* when processes were told to end; 0: not yet */
+};
+
+static void
+on_line(void *ctx, uint32_t rank, const char *line)
+{
+    struct running *r = ctx;
+
+    log_info(&r->log, "worker", "rank=%u %s", rank, line);
+}
+
+static void
+on_exit_of(void *ctx, uint32_t rank, enum err_code code, const char *how)
+{
+    struct running *r = ctx;
+
+    log_debug(&r->log, "launch", "rank=%u %s", rank, how);
+    server_worker_exited(r->server, rank, code, how);
+    if (server_is_over(r->server) && launcher_get_running(r->launcher) == 0)
+        uv_stop(&r->loop);
+}
+
+static void
+on_news(void *ctx)
+{
+    struct running *r = ctx;
+    struct server_status st;
+
+    server_get_status(r->server, &st);
+    progress_news(&r->progress, &st);
+}
+
+static void
+on_tick(uv_timer_t *t)
+{
+    struct running *r = t->data;
+    struct server_status st;
+
+    if (server_is_over(r->server)) {
+        if (r->let_go_ns && clock_now_ns() - r->let_go_ns > EXIT_LIMIT_NS) {
+            log_warn(&r->log, "launch", "%u workers do not end: killed",
+                     launcher_get_running(r->launcher));
+            launcher_kill(r->launcher, SIGKILL);
+            r->let_go_ns = clock_now_ns();
+        }
+        return;
+    }
+    server_get_status(r->server, &st);
+    progress_tick(&r->progress, &st);
+}
+
+static void
+on_signal(uv_signal_t *h, int signum)
+{
+    struct running *r = h->data;
+
+    progress_clear(&r->progress);
+    if (r->t->signal) { /* the second one forces */
+        launcher_kill(r->launcher, SIGKILL);
+        signal(signum, SIG_DFL);
+        raise(signum);
+        return;
+    }
+    r->t->signal = signum;
+    fprintf(stderr, "ebsp train: %s: saving a checkpoint; once more to force\n",
+            strsignal(signum));
+    server_stop(r->server, "interrupted");
+}
+
+static int
+write_in_run(const struct running *r, const char *name, const struct buf *b,
+             struct err *err)
+{
+    char *path = fs_join(r->run, name);
+    int x = path ? fs_write(path, b->data, b->len, err) : err_nomem(err);
+
+    mem_free(path);
+    return x;
+}
+
+/* job.json, log and events.jsonl. */
+static int
+open_run(struct running *r, bool resumed, struct err *err)
+{
+    struct buf text = BUF_INIT(JSON_MAX_BYTES);
+    char *log = NULL, *events = NULL;
+    int64_t now = clock_now_ns();
+    int x = -1;
+
+    if (job_dump(&r->t->job, &text, err) != 0 ||
+        write_in_run(r, "job.json", &text, err) != 0)
+        goto out;
+    log = fs_join(r->run, "log");
+    events = fs_join(r->run, "events.jsonl");
+    if (!log || !events) {
+        err_nomem(err);
+        goto out;
+    }
+    r->log_file = fopen(log, "ae");
+    if (!r->log_file) {
+        err_errno(err, "%s", log);
+        goto out;
+    }
+    r->log.file = r->log_file;
+    r->log.start_ns = now;
+    r->events = events_open(events, resumed, now, err);
+    if (!r->events)
+        goto out;
+    events_begin(r->events, now, "run");
+    events_str(r->events, "name", r->t->job.name);
+    events_uint(r->events, "seed", r->t->job.seed);
+    events_int(r->events, "resumed", resumed);
+    events_end(r->events);
+    x = 0;
+out:
+    buf_release(&text);
+    mem_free(log);
+    mem_free(events);
+    return x;
+}
+
+static int
+start_workers(struct running *r, struct err *err)
+{
+    const struct train_options *o = r->t->options;
+    struct buf text = BUF_INIT(JSON_MAX_BYTES);
+    char host[] = "127.0.0.1";
+    struct join j = {.host = host,
+                     .port = server_get_port(r->server),
+                     .threads = r->t->job.threads,
+                     .job_dir = r->t->job.dir,
+                     .pace_ms = o->pace_ms};
+    int x = job_dump(&r->t->job, &text, err);
+
+    j.job = text.data;
+    memcpy(j.key, r->key, sizeof j.key);
+    for (uint32_t i = 0; x == 0 && i < r->t->job.workers; i++) {
+        j.rank = i;
+        j.slow = 1.0;
+        for (size_t k = 0; k < o->n_slow; k++)
+            if (o->slow[k].rank == i)
+                j.slow = o->slow[k].factor;
+        x = launch_local(r->launcher, &j, err);
+    }
+    explicit_bzero(j.key, sizeof j.key);
+    buf_release(&text);
+    return x;
+}
+
+static void
+print_result(const struct running *r)
+{
+    struct server_status st;
+    char wall[32], rate[32];
+
+    server_get_status(r->server, &st);
+    if (st.stopped)
+        printf("stopped: %s\n", st.stopped);
+    printf("%llu samples in %s (%s samples/s), %llu updates, policy %s, "
+           "waiting %.1f%%, max staleness %llu\n",
+           (unsigned long long)st.samples, str_duration(wall, st.seconds),
+           str_count(rate, st.rate), (unsigned long long)st.updates, st.policy,
+           100 * st.waiting_share, (unsigned long long)st.max_staleness);
+    printf("test accuracy %.2f%%, test loss %.4f\n", 100 * st.accuracy,
+           st.test_loss);
+    printf("run directory %s\n", r->run);
+}
+
+/* summary.json, and what the caller asked for on standard output. */
+static int
+finish(struct running *r, struct err *err)
+{
+    const struct train_options *o = r->t->options;
+    const struct err *failure = server_get_failure(r->server);
+    struct buf text = BUF_INIT((size_t)64 << 20);
+    struct err lost = ERR_INIT;
+    struct server_status st;
+    int x = 0;
+
+    server_get_status(r->server, &st);
+    events_begin(r->events, clock_now_ns(), "over");
+    events_end(r->events);
+    if (events_close(r->events, &lost) != 0)
+        log_warn(&r->log, "events", "%s", lost.text);
+    r->events = NULL;
+    if (failure->code != ERR_OK)
+        err_set(err, failure->code, "%s", failure->text);
+    if (server_summary(r->server, &text, err) != 0 ||
+        write_in_run(r, "summary.json", &text, err) != 0 || lost.code != ERR_OK)
+        x = err_set(err, lost.code ? lost.code : ERR_SYS, "%s", lost.text);
+    if (failure->code != ERR_OK) {
+        x = err_wrap(err, "run directory %s", r->run);
+    } else if (x == 0) {
+        if (o->json)
+            fwrite(text.data, 1, text.len, stdout);
+        else if (!o->quiet)
+            print_result(r);
+        if (!r->t->signal && r->t->job.target_accuracy > 0 &&
+            !(st.best_accuracy >= r->t->job.target_accuracy))
+            x = err_set(err, ERR_TARGET,
+                        "target accuracy %g was not reached, best was %.4f",
+                        r->t->job.target_accuracy, st.best_accuracy);
+    }
+    buf_release(&text);
+    return x;
+}
+
+static void
+close_all(struct running *r)
+{
+    uv_close((uv_handle_t *)&r->tick, NULL);
+    uv_close((uv_handle_t *)&r->sigint, NULL);
+    uv_close((uv_handle_t *)&r->sigterm, NULL);
+    if (r->server)
+        server_close(r->server);
+    uv_run(&r->loop, UV_RUN_DEFAULT);
+}
+
+/* Runs the loop until the training is over and no process is left. */
+static void
+run_loop(struct running *r)
+{
+    while (!server_is_over(r->server))
+        uv_run(&r->loop, UV_RUN_DEFAULT);
+    launcher_let_go(r->launcher);
+    r->let_go_ns = clock_now_ns();
+    while (launcher_get_running(r->launcher) > 0)
+        uv_run(&r->loop, UV_RUN_ONCE);
+}
+
+static int
+run_all(struct running *r, const char *checkpoint, struct err *err)
+{
+    static const struct launch_handlers handlers = {.on_line = on_line,
+                                                    .on_exit = on_exit_of};
+    struct server_config c = {
+        .job = &r->t->job,
+        .data = r->t->data,
+        .augment = &r->t->augment,
+        .policy = &r->t->policy,
+        .run = r->run,
+        .resume = checkpoint,
+        .host = "127.0.0.1",
+        .key = r->key,
+        .events = r->events,
+        .log = &r->log,
+        .start_timeout_ms = START_LIMIT_MS,
+    };
+    struct err why = ERR_INIT;
+
+    r->server = server_new(&r->loop, &c, err);
+    if (!r->server)
+        return -1;
+    r->launcher = launcher_new(&r->loop, r->t->job.workers, &handlers, r, err);
+    if (!r->launcher)
+        return -1;
+    server_set_news(r->server, on_news, r);
+    uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
+    uv_signal_start(&r->sigint, on_signal, SIGINT);
+    uv_signal_start(&r->sigterm, on_signal, SIGTERM);
+    on_news(r);
+    if (start_workers(r, &why) != 0)
+        server_fail(r->server, &why);
+    run_loop(r);
+    progress_clear(&r->progress);
+    return finish(r, err);
+}
+
+int
+train_run(struct train *t, const char *checkpoint, struct err *err)
+{
+    const struct train_options *o = t->options;
+    struct running *r = mem_alloc(1, sizeof *r);
+    int x = -1;
+
+    if (!r)
+        return err_nomem(err);
+    r->t = t;
+    r->log = (struct log){.file_level = LOG_DEBUG,
+                          .role = "coordinator",
+                          .console = stderr,
+                          .console_level = o->verbose > 1   ? LOG_DEBUG
+                                           : o->verbose > 0 ? LOG_INFO
+                                                            : LOG_WARN,
+                          .before_console = progress_clear,
+                          .before_ctx = &r->progress};
+    progress_init(&r->progress, o->quiet || o->verbose ? NULL : stderr);
+    r->run = o->resume ? mem_strdup(o->resume)
+                       : rundir_new(o->run_dir, t->job.name, err);
+    if (!r->run) {
+        mem_free(r);
+        return err_set(err, ERR_NOMEM, "out of memory");
+    }
+    if (rng_secret(r->key, sizeof r->key) != 0) {
+        err_errno(err, "random numbers for the run key");
+    } else if (uv_loop_init(&r->loop) != 0) {
+        err_set(err, ERR_SYS, "no event loop");
+    } else {
+        r->tick.data = r->sigint.data = r->sigterm.data = r;
+        uv_timer_init(&r->loop, &r->tick);
+        uv_signal_init(&r->loop, &r->sigint);
+        uv_signal_init(&r->loop, &r->sigterm);
+        if (open_run(r, checkpoint != NULL, err) == 0)
+            x = run_all(r, checkpoint, err);
+        close_all(r);
+        uv_loop_close(&r->loop);
+    }
+    server_free(r->server);
+    launcher_free(r->launcher);
+    (void)events_close(r->events, NULL);
+    if (r->log_file)
+        fclose(r->log_file);
+    explicit_bzero(r->key, sizeof r->key);
+    mem_free(r->run);
+    mem_free(r);
+    return x;
+}

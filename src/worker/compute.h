@@ -1,0 +1,38 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker computes: an order in, a contribution out.  No sockets. */
+#ifndef EBSP_WORKER_COMPUTE_H
+#define EBSP_WORKER_COMPUTE_H
+
+#include "job/job.h"
+#include "nn/net.h"
+#include "wire/msg.h"
+
+struct err;
+
+struct compute {
+    struct job job;
+    struct dataset *data;
+    struct augment_config augment;
+    struct shards shards;
+    struct loader *loader;
+    struct net *net;
+    const struct segtab *t;
+    struct optim *local; /* made when local steps are first asked for */
+    float *params;       /* as pulled, moved by local steps */
+    float *base;         /* copy from before local steps; NULL before */
+    float *grad;         /* of one step */
+    float *push;         /* the contribution; grad itself for one gradient */
+};
+
+/* Reads job and data, builds the network and its plan for a full mini-batch.
+ * compute_release also after a failure. */
+int compute_init(struct compute *c, const char *job, const char *job_dir,
+                 int threads, struct err *err);
+void compute_release(struct compute *c);
+
+/* Executes an order on c->params; fills iteration, version, samples, correct,
+ * n_steps, loss, norm, data_ns and compute_ns of `told`, and *push. */
+int compute_order(struct compute *c, const struct msg_order *o,
+                  struct msg_push *told, const float **push, struct err *err);
+
+#endif
