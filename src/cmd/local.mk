@@ -6,7 +6,11 @@ libebsp_a_SOURCES += \
 	src/cmd/inspect.c \
 	src/cmd/model.c src/cmd/model.h \
 	src/cmd/plan.c src/cmd/plan.h \
-	src/cmd/policy.c \
+	src/cmd/policy.c src/cmd/policy.h \
+	src/cmd/policy_check.c \
+	src/cmd/policy_new.c \
+	src/cmd/policy_show.c \
+	src/cmd/policy_template.c \
 	src/cmd/progress.c src/cmd/progress.h \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \

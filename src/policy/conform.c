@@ -210,6 +210,8 @@ run_all(const struct conform_config *c, const struct policy_lib *given,
 
         run_release(now);
         report->failed = c->first + k;
+        if (c->begins)
+            c->begins(c->ctx, report->failed);
         r = prepare(c, given, c->first + k, now, &why);
         if (r == 0)
             r = run_alone(now, report, &why);

@@ -17,6 +17,10 @@ struct conform_config {
     const char *spec; /* options given here stay, the others are varied */
     uint64_t seed;
     uint64_t first, n_schedules; /* numbers first .. first + n_schedules-1 */
+    /* Called before each schedule, so that a caller can watch for plugins that
+     * crash or never return; may be NULL. */
+    void (*begins)(void *ctx, uint64_t schedule);
+    void *ctx;
 };
 
 struct conform_report {

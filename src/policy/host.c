@@ -436,3 +436,9 @@ host_get_policy(const struct host *h)
 {
     return h->config.lib->p.name;
 }
+
+const struct ebsp_bounds *
+host_get_bounds(const struct host *h)
+{
+    return &h->bounds;
+}

@@ -32,7 +32,7 @@ is_name(const char *s, const char *also)
     return n <= MAX_NAME;
 }
 
-/* One line of visible text (UTF-8 is fine), fit for a table on a terminal. */
+/* One line of printable ASCII: safe on a terminal and in JSON. */
 static bool
 is_line(const char *s)
 {
@@ -41,7 +41,7 @@ is_line(const char *s)
     if (!s || !*s)
         return false;
     for (; n <= MAX_LINE && s[n]; n++)
-        if ((unsigned char)s[n] < 0x20 || s[n] == 0x7f)
+        if (s[n] < 0x20 || s[n] > 0x7e)
             return false;
     return n <= MAX_LINE;
 }
