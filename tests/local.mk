@@ -26,6 +26,9 @@ UNIT_TESTS += tests/unit/test_optim
 # data
 UNIT_TESTS += tests/unit/test_exact
 
+# wire, io
+UNIT_TESTS += tests/unit/test_child
+
 # policy
 UNIT_TESTS += tests/unit/test_policies
 EXTRA_DIST += tests/unit/plugins.h

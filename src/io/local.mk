@@ -2,6 +2,7 @@
 libebsp_a_SOURCES += \
 	src/io/addr.c src/io/addr.h \
 	src/io/auth.c src/io/auth.h \
+	src/io/child.c src/io/child.h \
 	src/io/conn.c src/io/conn.h src/io/conn_priv.h \
 	src/io/connect.c \
 	src/io/listen.c \
