@@ -27,7 +27,7 @@ UNIT_TESTS += tests/unit/test_optim
 UNIT_TESTS += tests/unit/test_exact
 
 # wire, io
-UNIT_TESTS += tests/unit/test_child
+UNIT_TESTS += tests/unit/test_wire tests/unit/test_child
 
 # policy
 UNIT_TESTS += tests/unit/test_policies
