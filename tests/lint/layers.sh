@@ -17,7 +17,7 @@ policy  base ebsp
 job     base nn data policy
 ps      base wire io nn data policy job ebsp
 worker  base wire io nn data job
-launch  base io
+launch  base wire io
 sim     base nn data policy job ebsp
 report  base job
 cmd     base wire io nn data policy job ps worker launch sim report ebsp plugins

@@ -24,8 +24,9 @@ files() {
         for pattern; do
             match+=(-o -path "./$pattern")
         done
-        find . \( -path './build*' -o -path ./.git -o -path ./autom4te.cache \
-            -o -name Makefile.in -o -name aclocal.m4 -o -name configure \) \
+        find . \( -path './build*' -o -path ./_build -o -path ./.git \
+            -o -path ./autom4te.cache -o -name Makefile.in \
+            -o -name aclocal.m4 -o -name 'con*.h.in' -o -name configure \) \
             -prune -o -type f \( "${match[@]:1}" \) -print | sed 's|^\./||'
     fi | LC_ALL=C sort -u
 }
@@ -57,7 +58,8 @@ have() { command -v "$1" >/dev/null; }
 
 # The flags that every source file needs, for tools that look at it alone.
 lint_cflags() {
-    echo "-D_GNU_SOURCE -Isrc -Iinclude -Iplugins -Itests/unit"
+    echo '-D_GNU_SOURCE -DEBSP_POLICY_DIR=""'
+    echo "-Isrc -Iinclude -Iplugins -Itests/unit"
     [ ! -e "${EBSP_BUILDDIR:-}/config.h" ] ||
         echo "-DHAVE_CONFIG_H -I$EBSP_BUILDDIR"
     pkg-config --cflags jansson libuv libcrypto libssl libarchive zlib libxxhash
