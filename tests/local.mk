@@ -21,7 +21,8 @@ UNIT_TESTS += tests/unit/test_base tests/unit/test_json
 UNIT_TESTS += tests/unit/test_graph
 
 # nn: optimizers, tensor files, references
-UNIT_TESTS += tests/unit/test_optim
+UNIT_TESTS += tests/unit/test_optim tests/unit/test_tensors
+FUZZERS += tests/fuzz/fuzz_tensors
 
 # data
 UNIT_TESTS += tests/unit/test_exact

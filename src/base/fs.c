@@ -93,6 +93,15 @@ fs_sync_dir(const char *path, struct err *err)
 int
 fs_write(const char *path, const void *data, size_t n, struct err *err)
 {
+    struct fs_part part = {data, n};
+
+    return fs_write_parts(path, &part, 1, err);
+}
+
+int
+fs_write_parts(const char *path, const struct fs_part *part, size_t n,
+               struct err *err)
+{
     char *tmp = mem_printf("%s.tmp-%ld", path, (long)getpid());
     char *dir = parent_of(path);
     int fd = -1, r = -1;
@@ -106,9 +115,14 @@ fs_write(const char *path, const void *data, size_t n, struct err *err)
         err_errno(err, "%s", tmp);
         goto out;
     }
-    if (fs_write_all(fd, data, n, err) != 0 ||
-        (fsync(fd) != 0 && err_errno(err, "fsync"))) {
-        err_wrap(err, "%s", path);
+    for (size_t i = 0; i < n; i++) {
+        if (fs_write_all(fd, part[i].data, part[i].n_bytes, err) != 0) {
+            err_wrap(err, "%s", path);
+            goto out;
+        }
+    }
+    if (fsync(fd) != 0) {
+        err_errno(err, "%s: fsync", path);
         goto out;
     }
     if (close(fd) != 0) { /* NFS and quotas report here */

@@ -15,6 +15,13 @@ int fs_read(const char *path, struct buf *to, struct err *err);
 /* Replaces the file at once: temporary file beside it, fsync, rename, fsync of
  * the folder.  When it fails nothing of it is left. */
 int fs_write(const char *path, const void *data, size_t n, struct err *err);
+/* The same with n parts, one after the other. */
+struct fs_part {
+    const void *data;
+    size_t n_bytes;
+};
+int fs_write_parts(const char *path, const struct fs_part *part, size_t n,
+                   struct err *err);
 /* All n bytes to a descriptor. */
 int fs_write_all(int fd, const void *data, size_t n, struct err *err);
 /* One folder or, with parents, the whole path; existing is fine. */

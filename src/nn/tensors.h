@@ -20,7 +20,8 @@ int tensors_save(const char *path, const struct segtab *t, const float *v,
                  const struct tensors_meta *meta, size_t n_meta,
                  struct err *err);
 /* Names, types and shapes must match the table exactly; the first difference
- * is reported.  Bytes of the file are hostile. */
+ * is reported, and v is as it was unless reading itself fails.  Bytes of the
+ * file are hostile. */
 int tensors_load(const char *path, const struct segtab *t, float *v,
                  struct err *err);
 /* The text of a metadata key, or an error when the file has none; freed with
