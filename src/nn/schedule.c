@@ -1,4 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+#include "base/exact.h"
 #include "base/json.h"
 #include "nn/optim.h"
 
@@ -77,20 +78,17 @@ step_factor(const struct schedule *s, double done)
 }
 
 /* Half a cosine from the end of the warm-up to the end of training (Loshchilov
- * and Hutter 2017).  The C libraries' cosines differ in the last bits; rounded
- * to 2^-40 the rate is the same everywhere. */
+ * and Hutter 2017). */
 static double
 cosine_factor(const struct schedule *s, double done, double total)
 {
-    const double pi = 3.14159265358979323846, grid = 0x1p40;
     double span = total - s->warmup_epochs, at;
 
     if (!(span > 0))
         return 1;
-    at = (done - s->warmup_epochs) / span;
-    at = fmin(fmax(at, 0), 1);
-    return s->min_factor + (1 - s->min_factor) *
-                               round((0.5 + 0.5 * cos(pi * at)) * grid) / grid;
+    at = fmin(fmax((done - s->warmup_epochs) / span, 0), 1);
+    return s->min_factor +
+           (1 - s->min_factor) * (0.5 + 0.5 * exact_cos_turns(at / 2));
 }
 
 double
