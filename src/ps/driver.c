@@ -10,41 +10,17 @@
 #include <string.h>
 
 static int
-remember_added(struct server *s, const struct session *w, struct err *err)
-{
-    size_t need = s->n_added + w->n_cursors;
-
-    if (need > s->cap_added) {
-        size_t cap = need * 2;
-        struct data_cursor *more =
-            mem_resize(s->added, s->cap_added, cap, sizeof *more);
-
-        if (!more)
-            return err_nomem(err);
-        s->added = more;
-        s->cap_added = cap;
-    }
-    memcpy(s->added + s->n_added, w->cursor, w->n_cursors * sizeof *w->cursor);
-    s->n_added = need;
-    return 0;
-}
-
-static int
 driver_add(void *ctx, uint32_t worker, double weight, struct err *err)
 {
     struct server *s = ctx;
     struct session *w = &s->session[worker];
-    double factor = w->contribution == EBSP_PUSH_GRADIENT ? w->factor : 1.0;
 
-    if (remember_added(s, w, err) != 0)
-        return -1;
-    w->n_cursors = 0;
     events_begin(s->c.events, s->now_ns, "add");
     events_uint(s->c.events, "rank", worker);
-    events_uint(s->c.events, "iteration", w->iteration);
-    events_num(s->c.events, "weight", weight * factor);
+    events_uint(s->c.events, "iteration", w->share.iteration);
+    events_num(s->c.events, "weight", weight);
     events_end(s->c.events);
-    return store_add(s->store, w->push, w->contribution, weight * factor, err);
+    return ledger_add(&s->ledger, &w->share, w->push, weight, err);
 }
 
 static int
@@ -52,16 +28,12 @@ driver_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
               struct err *err)
 {
     struct server *s = ctx;
-    double lr = job_learning_rate(s->c.job, assign_get_done(s->assign),
-                                  assign_get_total(s->assign), pushes);
+    double lr;
 
-    if (store_commit(s->store, weight, lr, err) != 0)
+    if (ledger_commit(&s->ledger, weight, pushes, &lr, err) != 0)
         return -1;
-    for (size_t i = 0; i < s->n_added; i++)
-        assign_done(s->assign, &s->added[i]);
-    s->n_added = 0;
     events_begin(s->c.events, s->now_ns, "commit");
-    events_uint(s->c.events, "version", store_get_version(s->store));
+    events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_num(s->c.events, "weight", weight);
     events_num(s->c.events, "lr", lr);
     events_uint(s->c.events, "pushes", pushes);
@@ -70,32 +42,18 @@ driver_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
     return 0;
 }
 
-void
-server_give_back(struct server *s, struct session *w)
-{
-    for (uint32_t i = 0; i < w->n_cursors; i++) {
-        struct err err = ERR_INIT;
-
-        if (assign_give_back(s->assign, &w->cursor[i], &err) != 0)
-            server_fail(s, &err);
-    }
-    w->n_cursors = 0;
-    s->given_back = true;
-}
-
 static int
 driver_drop(void *ctx, uint32_t worker, struct err *err)
 {
     struct server *s = ctx;
     struct session *w = &s->session[worker];
 
-    (void)err;
-    server_give_back(s, w);
     events_begin(s->c.events, s->now_ns, "drop");
     events_uint(s->c.events, "rank", worker);
-    events_uint(s->c.events, "iteration", w->iteration);
+    events_uint(s->c.events, "iteration", w->share.iteration);
     events_end(s->c.events);
-    return 0;
+    s->given_back = true;
+    return ledger_give_back(&s->ledger, &w->share, err);
 }
 
 static void
@@ -106,8 +64,8 @@ release_event(struct server *s, const struct session *w,
 
     events_begin(e, s->now_ns, "release");
     events_uint(e, "rank", w->rank);
-    events_uint(e, "iteration", w->iteration);
-    events_uint(e, "version", store_get_version(s->store));
+    events_uint(e, "iteration", w->share.iteration);
+    events_uint(e, "version", w->share.version);
     events_seconds(e, "held", s->now_ns - w->held_since_ns);
     if (how->keep)
         events_int(e, "keep", 1);
@@ -115,12 +73,12 @@ release_event(struct server *s, const struct session *w,
         events_uint(e, "contribution", how->contribution);
     if (how->lr_factor != 1.0)
         events_num(e, "lr_factor", how->lr_factor);
-    events_uint(e, "epoch", w->cursor[0].epoch);
-    events_uint(e, "first", w->cursor[0].first);
-    events_uint(e, "count", w->cursor[0].count);
-    if (w->cursor[0].shard)
-        events_uint(e, "shard", w->cursor[0].shard);
-    events_uint(e, "steps", w->n_cursors);
+    events_uint(e, "epoch", w->share.cursor[0].epoch);
+    events_uint(e, "first", w->share.cursor[0].first);
+    events_uint(e, "count", w->share.cursor[0].count);
+    if (w->share.cursor[0].shard)
+        events_uint(e, "shard", w->share.cursor[0].shard);
+    events_uint(e, "steps", w->share.n);
     events_end(e);
 }
 
@@ -133,7 +91,7 @@ driver_release(void *ctx, uint32_t worker, const struct host_release *how,
 
     if (session_order(w, how, err) != 0)
         return -1;
-    if (w->n_cursors == 0) {
+    if (w->share.n == 0) {
         *finished = true;
         w->state = SESSION_IDLE;
         return 0;

@@ -18,13 +18,6 @@ server_tell_news(struct server *s)
         s->news(s->news_ctx);
 }
 
-double
-server_epochs(const struct server *s)
-{
-    return (double)assign_get_done(s->assign) /
-           (double)assign_get_total(s->assign) * s->c.job->epochs;
-}
-
 static void
 over(struct server *s)
 {
@@ -90,8 +83,8 @@ server_save_checkpoint(struct server *s, bool must)
         st.bytes_pulled +=
             w->bytes_pulled + (w->conn ? conn_get_sent(w->conn) : 0);
     }
-    if (checkpoint_save(s->c.run, s->c.job, s->store, s->assign, &st, &path,
-                        &err) != 0) {
+    if (checkpoint_save(s->c.run, s->c.job, s->ledger.store, s->ledger.assign,
+                        &st, &path, &err) != 0) {
         if (must)
             server_fail(s, &err);
         else
@@ -101,7 +94,7 @@ server_save_checkpoint(struct server *s, bool must)
     mem_free(s->checkpoint);
     s->checkpoint = path;
     events_begin(s->c.events, clock_now_ns(), "checkpoint");
-    events_uint(s->c.events, "version", store_get_version(s->store));
+    events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_str(s->c.events, "path", path);
     events_seconds(s->c.events, "took", clock_now_ns() - start);
     events_end(s->c.events);
@@ -129,11 +122,11 @@ server_submit_snapshot(struct server *s, bool final)
     if (!final && watcher_get_pending(s->watcher) * bytes > SNAPSHOT_BYTES) {
         log_warn(s->c.log, "evaluation",
                  "falls behind, the snapshot after %.2f epochs is left out",
-                 server_epochs(s));
+                 ledger_epochs(&s->ledger));
         return;
     }
-    p = store_ref(s->store);
-    if (watcher_submit(s->watcher, p, assign_get_done(s->assign),
+    p = store_ref(s->ledger.store);
+    if (watcher_submit(s->watcher, p, assign_get_done(s->ledger.assign),
                        clock_now_ns(), &err) != 0) {
         store_unref(p);
         server_fail(s, &err);
@@ -154,17 +147,16 @@ server_begin_ending(struct server *s, const char *why)
     events_begin(s->c.events, s->end_ns, "end");
     if (why)
         events_str(s->c.events, "why", why);
-    events_uint(s->c.events, "samples", assign_get_done(s->assign));
-    events_uint(s->c.events, "updates", store_get_version(s->store));
-    events_hex(s->c.events, "params_hash",
-               wire_hash(store_peek(s->store), s->t->n_floats * sizeof(float)));
+    events_uint(s->c.events, "samples", assign_get_done(s->ledger.assign));
+    events_uint(s->c.events, "updates", store_get_version(s->ledger.store));
+    events_hex(s->c.events, "params_hash", ledger_params_hash(&s->ledger));
     events_end(s->c.events);
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_stop(&s->session[i]);
     if (s->listener)
         listener_close(s->listener);
     s->listener = NULL;
-    store_discard(s->store);
+    store_discard(s->ledger.store);
     server_submit_snapshot(s, true);
     server_tell_news(s);
     if (s->phase == SERVER_ENDING)

@@ -3,6 +3,7 @@ libebsp_a_SOURCES += \
 	src/ps/checkpoint.c src/ps/checkpoint.h \
 	src/ps/driver.c \
 	src/ps/ending.c \
+	src/ps/ledger.c src/ps/ledger.h \
 	src/ps/server.c src/ps/server.h src/ps/server_impl.h \
 	src/ps/session.c \
 	src/ps/store.c src/ps/store.h \

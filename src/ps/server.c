@@ -48,11 +48,12 @@ server_settle(struct server *s)
     invite_idle(s);
     if (s->phase != SERVER_TRAINING)
         return;
-    if (assign_get_done(s->assign) == assign_get_total(s->assign)) {
+    if (assign_get_done(s->ledger.assign) ==
+        assign_get_total(s->ledger.assign)) {
         server_begin_ending(s, NULL);
         return;
     }
-    epochs = server_epochs(s) + 1e-9;
+    epochs = ledger_epochs(&s->ledger) + 1e-9;
     if (epochs >= s->next_eval) {
         s->next_eval +=
             s->c.job->eval_every *
@@ -78,8 +79,8 @@ start_training(struct server *s)
     events_begin(s->c.events, s->now_ns, "start");
     events_str(s->c.events, "policy", s->c.policy->spec);
     events_uint(s->c.events, "workers", s->n_sessions);
-    events_uint(s->c.events, "version", store_get_version(s->store));
-    events_uint(s->c.events, "samples", assign_get_done(s->assign));
+    events_uint(s->c.events, "version", store_get_version(s->ledger.store));
+    events_uint(s->c.events, "samples", assign_get_done(s->ledger.assign));
     events_end(s->c.events);
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         s->session[i].held_since_ns = s->now_ns;
@@ -119,7 +120,7 @@ push_event(struct server *s, const struct session *w)
     events_uint(e, "rank", w->rank);
     events_uint(e, "iteration", m->iteration);
     events_uint(e, "base", m->version);
-    events_uint(e, "version", store_get_version(s->store));
+    events_uint(e, "version", store_get_version(s->ledger.store));
     events_uint(e, "samples", m->samples);
     events_num(e, "loss", m->loss);
     events_num(e, "norm", m->norm);
@@ -144,17 +145,17 @@ server_session_pushed(struct server *s, struct session *w)
     s->now_ns = s->last_event_ns = w->held_since_ns;
     push_event(s, w);
     if (!isfinite(m->loss) || !isfinite(m->norm)) {
-        server_failf(s, ERR_DIVERGED,
-                     "diverged: %s is %s in iteration %llu of worker %u (%s), "
-                     "epoch %.2f; try a lower learning rate (now %g) or "
-                     "gradient clipping",
-                     isfinite(m->loss) ? "gradient norm" : "training loss",
-                     isnan(isfinite(m->loss) ? m->norm : m->loss) ? "NaN"
-                                                                  : "infinite",
-                     (unsigned long long)m->iteration, w->rank, w->host,
-                     server_epochs(s),
-                     job_learning_rate(s->c.job, assign_get_done(s->assign),
-                                       assign_get_total(s->assign), 1));
+        server_failf(
+            s, ERR_DIVERGED,
+            "diverged: %s is %s in iteration %llu of worker %u (%s), "
+            "epoch %.2f; try a lower learning rate (now %g) or "
+            "gradient clipping",
+            isfinite(m->loss) ? "gradient norm" : "training loss",
+            isnan(isfinite(m->loss) ? m->norm : m->loss) ? "NaN" : "infinite",
+            (unsigned long long)m->iteration, w->rank, w->host,
+            ledger_epochs(&s->ledger),
+            job_learning_rate(s->c.job, assign_get_done(s->ledger.assign),
+                              assign_get_total(s->ledger.assign), 1));
         return;
     }
     s->loss_sum = LOSS_FADE * s->loss_sum + (1 - LOSS_FADE) * m->loss;
@@ -242,25 +243,16 @@ static int
 load_state(struct server *s, struct err *err)
 {
     const struct job *job = s->c.job;
-    const struct dataset *d = s->c.data;
 
-    s->store = store_new(s->t, &job->optim, err);
-    if (!s->store ||
-        shards_init(&s->shards, &job->assign, job->workers, d->train.label,
-                    d->train.n, d->n_classes, job->seed, err) != 0)
+    if (ledger_init(&s->ledger, job, s->c.data, err) != 0)
         return -1;
-    s->assign = assign_new(&s->shards, job->batch, job->epochs, err);
-    if (!s->assign)
-        return -1;
-    if (!s->c.resume) {
-        graph_init_params(job->graph, job->seed, store_edit(s->store));
+    if (!s->c.resume)
         return 0;
-    }
-    if (checkpoint_load(s->c.resume, job, s->store, s->assign, &s->before,
-                        err) != 0)
+    if (checkpoint_load(s->c.resume, job, s->ledger.store, s->ledger.assign,
+                        &s->before, err) != 0)
         return err_wrap(err, "resume");
-    s->samples_before = assign_get_done(s->assign);
-    if (s->samples_before == assign_get_total(s->assign))
+    s->samples_before = assign_get_done(s->ledger.assign);
+    if (s->samples_before == assign_get_total(s->ledger.assign))
         return err_set(err, ERR_USAGE,
                        "resume: all %u epochs are done; ask for more with "
                        "--epochs",
@@ -308,13 +300,14 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
                               .ctx = s,
                               .max_workers = s->n_sessions,
                               .seed = c->job->seed,
-                              .version = store_get_version(s->store),
+                              .version = store_get_version(s->ledger.store),
                               .log = c->log};
     s->host = host_new(&hc, err);
     if (!s->host)
         goto fail;
-    s->next_eval = next_after(c->job->eval_every, server_epochs(s));
-    s->next_checkpoint = next_after(c->job->checkpoint_every, server_epochs(s));
+    s->next_eval = next_after(c->job->eval_every, ledger_epochs(&s->ledger));
+    s->next_checkpoint =
+        next_after(c->job->checkpoint_every, ledger_epochs(&s->ledger));
     s->listener = listener_new(loop, c->host, 0, c->key, &handlers, s, err);
     if (!s->listener)
         goto fail;
@@ -387,13 +380,10 @@ server_free(struct server *s)
     if (!s)
         return;
     host_free(s->host);
-    assign_free(s->assign);
-    shards_release(&s->shards);
-    store_free(s->store);
+    ledger_release(&s->ledger);
     for (uint32_t i = 0; s->session && i < s->n_sessions; i++)
         session_release(&s->session[i]);
     mem_free(s->session);
-    mem_free(s->added);
     mem_free(s->checkpoint);
     mem_free(s);
 }

@@ -9,8 +9,8 @@
 #include "policy/host.h"
 #include "policy/lib.h"
 #include "ps/checkpoint.h"
+#include "ps/ledger.h"
 #include "ps/server.h"
-#include "ps/store.h"
 #include "ps/watcher.h"
 
 enum session_state {
@@ -32,14 +32,7 @@ struct session {
     uint64_t pid;
     bool exited; /* its process is gone */
 
-    uint64_t iteration;         /* of the last order */
-    uint32_t contribution;      /* of the last order, EBSP_PUSH_* */
-    double factor;              /* of the last order: weight of a gradient */
-    struct data_cursor *cursor; /* of the last order */
-    uint32_t n_cursors, cap_cursors;
-    uint64_t samples;       /* that they stand for */
-    struct params *sending; /* parameters on their way */
-
+    struct share share;    /* its current order */
     float *push;           /* where contributions are received */
     struct msg_push told;  /* with the last one */
     int64_t held_since_ns; /* push complete, or ready */
@@ -63,9 +56,7 @@ struct server {
     int64_t timer_at_ns;
 
     const struct segtab *t;
-    struct store *store;
-    struct shards shards;
-    struct assign *assign;
+    struct ledger ledger;
     struct host *host;
     struct watcher *watcher;
     struct session *session; /* [n_sessions] */
@@ -83,8 +74,6 @@ struct server {
     uint32_t lost_rank;
     bool given_back; /* a mini-batch came back to the queue */
 
-    struct data_cursor *added; /* ADDed since the last commit */
-    size_t n_added, cap_added;
     double next_eval, next_checkpoint; /* epochs; INFINITY: never */
     struct checkpoint_state before;    /* sums of earlier sessions */
     uint64_t samples_before;
@@ -116,7 +105,6 @@ void session_release(struct session *w);
 
 /* driver.c */
 extern const struct host_driver server_driver;
-void server_give_back(struct server *s, struct session *w);
 
 /* server.c */
 /* After each event: who may go on, what is due, is it the end? */
@@ -138,7 +126,6 @@ void server_save_checkpoint(struct server *s, bool must);
 void server_submit_snapshot(struct server *s, bool final);
 watcher_fn server_on_evaluated; /* ctx: the server */
 void server_tell_news(struct server *s);
-double server_epochs(const struct server *s); /* consumed, as a number */
 
 /* watch.c: deadlines and silence */
 void server_on_tick(uv_timer_t *t); /* data: the server */

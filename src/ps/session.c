@@ -116,8 +116,8 @@ on_push(struct session *w, const void *body, size_t n, struct err *err)
         return 0;
     if (msg_get_push(&w->told, body, n, err) != 0)
         return -1;
-    if (w->told.iteration != w->iteration || w->told.samples != w->samples ||
-        w->told.n_steps != w->n_cursors)
+    if (w->told.iteration != w->share.iteration ||
+        w->told.samples != w->share.samples || w->told.n_steps != w->share.n)
         return err_set(err, ERR_PROTO,
                        "worker %u: push does not answer its order", w->rank);
     w->iterations++;
@@ -182,30 +182,47 @@ on_sent(void *ctx, int status)
     store_unref(ctx);
 }
 
-/* Takes the cursors of w's next order; 0 of them: nothing is left. */
-static int
-take_cursors(struct session *w, const struct host_release *how, struct err *err)
+/* The mini-batches as the message has them; `small` when they fit. */
+static struct msg_cursor *
+copy_cursors(const struct share *o, struct msg_cursor *small, size_t n_small,
+             struct err *err)
 {
-    struct server *s = w->server;
+    struct msg_cursor *step = small;
 
-    w->n_cursors = 0;
-    w->samples = 0;
-    if (how->steps > w->cap_cursors) {
-        struct data_cursor *more =
-            mem_resize(w->cursor, w->cap_cursors, how->steps, sizeof *more);
+    if (o->n > n_small) {
+        step = mem_alloc(o->n, sizeof *step);
+        if (!step) {
+            err_nomem(err);
+            return NULL;
+        }
+    }
+    for (uint32_t i = 0; i < o->n; i++) {
+        const struct data_cursor *c = &o->cursor[i];
 
-        if (!more)
-            return err_nomem(err);
-        w->cursor = more;
-        w->cap_cursors = how->steps;
+        step[i] = (struct msg_cursor){.epoch = c->epoch,
+                                      .shard = c->shard,
+                                      .first = c->first,
+                                      .count = c->count};
     }
-    while (
-        w->n_cursors < how->steps &&
-        assign_take(s->assign, w->rank, how->batch, &w->cursor[w->n_cursors])) {
-        w->samples += w->cursor[w->n_cursors].count;
-        w->n_cursors++;
-    }
-    return 0;
+    return step;
+}
+
+static int
+send_order(struct session *w, const struct buf *body, bool with_params,
+           struct err *err)
+{
+    struct params *p;
+    int r;
+
+    if (!with_params)
+        return conn_send(w->conn, MSG_ORDER, body->data, body->len, NULL, 0,
+                         NULL, NULL, err);
+    p = store_ref(w->server->ledger.store);
+    r = conn_send(w->conn, MSG_ORDER, body->data, body->len, p->v,
+                  vector_bytes(w), on_sent, p, err);
+    if (r != 0)
+        store_unref(p);
+    return r;
 }
 
 int
@@ -213,65 +230,39 @@ session_order(struct session *w, const struct host_release *how,
               struct err *err)
 {
     struct server *s = w->server;
-    struct msg_cursor small[16], *step = small;
+    struct msg_cursor small[16], *step;
     struct buf body = BUF_INIT(FRAME_MAX_BODY);
     struct msg_order m;
+    bool none;
     int r;
 
     if (how->steps > WIRE_MAX_STEPS)
         return err_set(err, ERR_POLICY,
-                       "policy \"%s\": %u local steps, at "
-                       "most %d are possible",
+                       "policy \"%s\": %u local steps, at most %d are possible",
                        host_get_policy(s->host), how->steps, WIRE_MAX_STEPS);
-    if (take_cursors(w, how, err) != 0)
+    if (ledger_take(&s->ledger, &w->share, w->rank, how, &none, err) != 0)
         return -1;
-    if (w->n_cursors == 0)
+    if (none)
         return 0;
-    if (w->n_cursors > ARRAY_LEN(small)) {
-        step = mem_alloc(w->n_cursors, sizeof *step);
-        if (!step)
-            return err_nomem(err);
-    }
-    for (uint32_t i = 0; i < w->n_cursors; i++) {
-        const struct data_cursor *c = &w->cursor[i];
-
-        step[i] = (struct msg_cursor){.epoch = c->epoch,
-                                      .shard = c->shard,
-                                      .first = c->first,
-                                      .count = c->count};
-    }
-    w->contribution = how->contribution;
-    w->factor = how->lr_factor;
+    step = copy_cursors(&w->share, small, ARRAY_LEN(small), err);
+    if (!step)
+        return -1;
     m = (struct msg_order){
-        .iteration = ++w->iteration,
-        .version = store_get_version(s->store),
+        .iteration = w->share.iteration,
+        .version = w->share.version,
         .flags = how->keep ? 0 : MSG_ORDER_PARAMS,
         .contribution = how->contribution,
-        .lr = how->lr_factor *
-              job_learning_rate(s->c.job, assign_get_done(s->assign),
-                                assign_get_total(s->assign), 1),
-        .held_ns = s->now_ns - w->held_since_ns,
-        .n_steps = w->n_cursors,
+        .lr = w->share.lr,
+        .held_ns =
+            s->now_ns > w->held_since_ns ? s->now_ns - w->held_since_ns : 0,
+        .n_steps = w->share.n,
         .step = step,
     };
-    if (m.held_ns < 0)
-        m.held_ns = 0;
     w->held_ns += m.held_ns;
     msg_put_order(&body, &m);
     if (step != small)
         mem_free(step);
-    r = buf_ok(&body, err);
-    if (r == 0 && how->keep) {
-        r = conn_send(w->conn, MSG_ORDER, body.data, body.len, NULL, 0, NULL,
-                      NULL, err);
-    } else if (r == 0) {
-        struct params *p = store_ref(s->store);
-
-        r = conn_send(w->conn, MSG_ORDER, body.data, body.len, p->v,
-                      vector_bytes(w), on_sent, p, err);
-        if (r != 0)
-            store_unref(p);
-    }
+    r = buf_ok(&body, err) == 0 ? send_order(w, &body, !how->keep, err) : -1;
     buf_release(&body);
     return r;
 }
@@ -292,6 +283,6 @@ session_stop(struct session *w)
 void
 session_release(struct session *w)
 {
-    mem_free(w->cursor);
+    share_release(&w->share);
     mem_free(w->push);
 }

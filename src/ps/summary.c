@@ -69,11 +69,11 @@ server_get_status(const struct server *s, struct server_status *st)
     st->policy = s->c.policy->spec;
     st->workers_ready = s->n_ready;
     st->workers = s->n_sessions;
-    st->samples = assign_get_done(s->assign);
-    st->samples_total = assign_get_total(s->assign);
+    st->samples = assign_get_done(s->ledger.assign);
+    st->samples_total = assign_get_total(s->ledger.assign);
     st->samples_session = st->samples - s->samples_before;
     st->epochs = s->c.job->epochs;
-    st->updates = store_get_version(s->store);
+    st->updates = store_get_version(s->ledger.store);
     st->seconds = trained;
     st->rate = recent_rate(s, trained, st->samples_session);
     st->loss = s->loss_weight > 0 ? s->loss_sum / s->loss_weight : NAN;
@@ -154,8 +154,7 @@ fill(const struct server *s, json_t *v)
                     ? hs.max_staleness
                     : s->before.max_staleness;
     snprintf(hash, sizeof hash, "%016llx",
-             (unsigned long long)wire_hash(store_peek(s->store),
-                                           s->t->n_floats * sizeof(float)));
+             (unsigned long long)ledger_params_hash(&s->ledger));
 #define PUT(key, value) r |= json_object_set_new(v, key, value)
 #define INT(value)      json_integer((json_int_t)(value))
     PUT("name", json_string(s->c.job->name));
@@ -175,7 +174,7 @@ fill(const struct server *s, json_t *v)
     PUT("batch", INT(s->c.job->batch));
     PUT("lr_scaling",
         json_incref(json_object_get(s->c.job->doc.root, "lr_scaling")));
-    PUT("epochs", number(server_epochs(s)));
+    PUT("epochs", number(ledger_epochs(&s->ledger)));
     PUT("samples", INT(st.samples));
     PUT("updates", INT(st.updates));
     PUT("pushes", INT(hs.pushes));

@@ -4,10 +4,11 @@
 #include "ps/server_impl.h"
 
 #define STOP_LIMIT_NS (10 * NS_PER_S) /* for workers to say goodbye */
-#define EXIT_GRACE_NS (3 * NS_PER_S)  /* from a lost connection to its reason  \
-                                       */
-#define SILENT_NS (30 * NS_PER_S)     /* without a heartbeat: lost */
-#define QUIET_NS  (10 * NS_PER_S)     /* without any event: say who is slow */
+#define EXIT_GRACE_NS                                                          \
+    (3 * NS_PER_S)                /* from a lost connection to its reason      \
+                                   */
+#define SILENT_NS (30 * NS_PER_S) /* without a heartbeat: lost */
+#define QUIET_NS  (10 * NS_PER_S) /* without any event: say who is slow */
 
 /* Whom the policy waits for, for people who wonder why nothing happens. */
 static void
@@ -23,7 +24,7 @@ tell_silence(struct server *s, int64_t now)
         log_warn(s->c.log, "server",
                  "update %llu: waiting %.1f s for worker %u (%s), last push "
                  "%llu, heartbeat %.1f s ago",
-                 (unsigned long long)store_get_version(s->store),
+                 (unsigned long long)store_get_version(s->ledger.store),
                  (double)(now - s->last_event_ns) / (double)NS_PER_S, i,
                  w->host, (unsigned long long)w->iterations, heard);
     }
@@ -69,7 +70,7 @@ tick_training(struct server *s, int64_t now)
     unsigned slot = s->n_past++ % RATE_SLOTS;
 
     s->past[slot].ns = now;
-    s->past[slot].samples = assign_get_done(s->assign);
+    s->past[slot].samples = assign_get_done(s->ledger.assign);
     if (s->c.job->max_seconds > 0 &&
         s->before.wall_seconds +
                 (double)(now - s->start_ns) / (double)NS_PER_S >=
