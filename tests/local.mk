@@ -31,8 +31,9 @@ UNIT_TESTS += tests/unit/test_exact
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_child
 
 # policy
-UNIT_TESTS += tests/unit/test_policies
-EXTRA_DIST += tests/unit/plugins.h
+UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \
+	tests/unit/test_policy_act tests/unit/test_policy_clocks
+EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 
 # build, manual
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats \
