@@ -29,7 +29,7 @@ int cmd_unknown(const char *name, struct err *err);
 int cmd_parse(const struct argp *argp, int argc, char **argv, void *input,
               struct err *err);
 
-extern const struct cmd cmd_eval, cmd_help, cmd_inspect, cmd_policy, cmd_train,
-    cmd_worker, cmd_zipline;
+extern const struct cmd cmd_eval, cmd_help, cmd_inspect, cmd_policy, cmd_replay,
+    cmd_simulate, cmd_train, cmd_worker, cmd_zipline;
 
 #endif

@@ -12,6 +12,9 @@ libebsp_a_SOURCES += \
 	src/cmd/policy_show.c \
 	src/cmd/policy_template.c \
 	src/cmd/progress.c src/cmd/progress.h \
+	src/cmd/replay.c \
+	src/cmd/simulate.c src/cmd/simulate.h \
+	src/cmd/simulate_run.c \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \
 	src/cmd/worker.c \

@@ -1,2 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
-libebsp_a_SOURCES +=
+libebsp_a_SOURCES += \
+	src/sim/heap.c src/sim/heap.h \
+	src/sim/learner.c src/sim/learner.h \
+	src/sim/replay.c src/sim/replay.h \
+	src/sim/sim.c src/sim/sim.h \
+	src/sim/speed.c src/sim/speed.h \
+	src/sim/trace.c src/sim/trace.h

@@ -1,0 +1,224 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/learner.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "worker/compute.h"
+
+#include <ebsp/policy.h>
+
+#include <math.h>
+#include <string.h>
+
+/* An emulated worker.  It reads a published vector as long as it does not
+ * change it; local steps give it one of its own. */
+struct pupil {
+    struct share share;
+    struct params *pulled; /* reference */
+    float *own;            /* after local steps; NULL before */
+    float *push;
+    struct host_push told;
+};
+
+struct learner {
+    const struct job *job;
+    struct compute compute; /* one network for all of them */
+    float *scratch;         /* compute.params of its own */
+    struct ledger ledger;
+    struct evaluator *evaluator;
+    struct pupil *pupil;
+    struct msg_cursor *step;
+    uint32_t cap_steps;
+};
+
+struct learner *
+learner_new(const struct job *job, struct err *err)
+{
+    struct learner *l = mem_alloc(1, sizeof *l);
+    struct buf text = BUF_INIT(JSON_MAX_BYTES);
+    int r;
+
+    if (!l) {
+        err_nomem(err);
+        return NULL;
+    }
+    l->job = job;
+    r = job_dump(job, &text, err);
+    if (r == 0)
+        r = compute_init(&l->compute, text.data, job->dir, (int)job->threads,
+                         err);
+    buf_release(&text);
+    l->scratch = l->compute.params;
+    l->pupil = mem_alloc(job->workers, sizeof *l->pupil);
+    if (r == 0 && !l->pupil)
+        r = err_nomem(err);
+    if (r == 0)
+        r = ledger_init(&l->ledger, job, l->compute.data, err);
+    if (r == 0) {
+        l->evaluator =
+            evaluator_new(l->compute.job.graph, l->compute.data,
+                          &l->compute.augment, (int)job->threads, err);
+        r = l->evaluator ? 0 : -1;
+    }
+    if (r == 0)
+        return l;
+    learner_free(l);
+    return NULL;
+}
+
+void
+learner_free(struct learner *l)
+{
+    if (!l)
+        return;
+    for (uint32_t i = 0; l->pupil && i < l->job->workers; i++) {
+        struct pupil *p = &l->pupil[i];
+
+        if (p->pulled)
+            store_unref(p->pulled);
+        share_release(&p->share);
+        mem_free(p->own);
+        mem_free(p->push);
+    }
+    mem_free(l->pupil);
+    mem_free(l->step);
+    ledger_release(&l->ledger);
+    evaluator_free(l->evaluator);
+    l->compute.params = l->scratch;
+    compute_release(&l->compute);
+    mem_free(l);
+}
+
+struct ledger *
+learner_get_ledger(struct learner *l)
+{
+    return &l->ledger;
+}
+
+const struct host_push *
+learner_get_push(const struct learner *l, uint32_t worker)
+{
+    return &l->pupil[worker].told;
+}
+
+const struct share *
+learner_get_share(const struct learner *l, uint32_t worker)
+{
+    return &l->pupil[worker].share;
+}
+
+/* Which vector the worker computes on; local steps need a copy. */
+static int
+choose_params(struct learner *l, struct pupil *p,
+              const struct host_release *how, struct err *err)
+{
+    size_t bytes = l->compute.t->n_floats * sizeof(float);
+    bool local = how->contribution != EBSP_PUSH_GRADIENT;
+
+    if (!how->keep) {
+        if (p->pulled)
+            store_unref(p->pulled);
+        p->pulled = store_ref(l->ledger.store);
+        if (p->own)
+            memcpy(p->own, p->pulled->v, bytes);
+    }
+    if (local && !p->own) {
+        p->own = mem_alloc_aligned(bytes);
+        if (!p->own)
+            return err_nomem(err);
+        memcpy(p->own, p->pulled->v, bytes);
+    }
+    l->compute.params = p->own ? p->own : p->pulled->v;
+    return 0;
+}
+
+static int
+copy_steps(struct learner *l, const struct share *s, struct err *err)
+{
+    if (s->n > l->cap_steps) {
+        struct msg_cursor *more =
+            mem_resize(l->step, l->cap_steps, s->n, sizeof *more);
+
+        if (!more)
+            return err_nomem(err);
+        l->step = more;
+        l->cap_steps = s->n;
+    }
+    for (uint32_t i = 0; i < s->n; i++)
+        l->step[i] = (struct msg_cursor){.epoch = s->cursor[i].epoch,
+                                         .shard = s->cursor[i].shard,
+                                         .first = s->cursor[i].first,
+                                         .count = s->cursor[i].count};
+    return 0;
+}
+
+int
+learner_release(struct learner *l, uint32_t worker,
+                const struct host_release *how, bool *none, struct err *err)
+{
+    struct pupil *p = &l->pupil[worker];
+    size_t bytes = l->compute.t->n_floats * sizeof(float);
+    struct msg_order order;
+    struct msg_push told;
+    const float *push;
+
+    if (ledger_take(&l->ledger, &p->share, worker, how, none, err) != 0)
+        return -1;
+    if (*none)
+        return 0;
+    if (choose_params(l, p, how, err) != 0 ||
+        copy_steps(l, &p->share, err) != 0)
+        return -1;
+    if (!p->push && !(p->push = mem_alloc_aligned(bytes)))
+        return err_nomem(err);
+    order = (struct msg_order){.iteration = p->share.iteration,
+                               .version = p->share.version,
+                               .contribution = how->contribution,
+                               .lr = p->share.lr,
+                               .n_steps = p->share.n,
+                               .step = l->step};
+    if (compute_order(&l->compute, &order, &told, &push, err) != 0)
+        return -1;
+    memcpy(p->push, push, bytes);
+    if (!isfinite(told.loss) || !isfinite(told.norm))
+        return err_set(err, ERR_DIVERGED,
+                       "diverged: training loss %g, gradient norm %g in "
+                       "iteration %llu of worker %u",
+                       told.loss, told.norm, (unsigned long long)told.iteration,
+                       worker);
+    p->told = (struct host_push){.samples = told.samples,
+                                 .steps = told.n_steps,
+                                 .loss = told.loss,
+                                 .gradient_norm = told.norm};
+    return 0;
+}
+
+int
+learner_add(struct learner *l, uint32_t worker, double weight, struct err *err)
+{
+    struct pupil *p = &l->pupil[worker];
+
+    return ledger_add(&l->ledger, &p->share, p->push, weight, err);
+}
+
+int
+learner_commit(struct learner *l, double weight, uint32_t pushes,
+               struct err *err)
+{
+    double lr;
+
+    return ledger_commit(&l->ledger, weight, pushes, &lr, err);
+}
+
+int
+learner_drop(struct learner *l, uint32_t worker, struct err *err)
+{
+    return ledger_give_back(&l->ledger, &l->pupil[worker].share, err);
+}
+
+int
+learner_evaluate(struct learner *l, struct evaluation *e, struct err *err)
+{
+    return evaluator_run(l->evaluator, store_peek(l->ledger.store), e, err);
+}

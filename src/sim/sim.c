@@ -1,0 +1,315 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/sim.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "sim/heap.h"
+#include "sim/learner.h"
+
+#include <string.h>
+
+enum { COMPUTED, ARRIVED };
+
+struct seat { /* a worker */
+    int64_t held_since_ns, held_ns;
+    int64_t computing_ns; /* of its iteration */
+    uint32_t steps;
+    bool idle; /* no mini-batch was left */
+};
+
+struct sim {
+    const struct sim_config *c;
+    struct host *host;
+    struct sim_heap heap;
+    struct seat *seat;
+    int64_t now_ns;                  /* of the event being handled */
+    int64_t server_free_ns;          /* the server applies updates until then */
+    int64_t in_free_ns, out_free_ns; /* its links */
+    int64_t timer_ns;
+    uint64_t left; /* mini-batches not handed out */
+    bool returned; /* one came back */
+    struct sim_result *r;
+};
+
+/* A transfer over a link of the server that begins at t; when it has come. */
+static int64_t
+transfer(const struct sim_net *net, int64_t *link_free, int64_t t,
+         uint64_t bytes)
+{
+    if (net->bytes_per_s > 0.0) {
+        if (*link_free > t)
+            t = *link_free;
+        t += (int64_t)((double)bytes / net->bytes_per_s * 1e9);
+        *link_free = t;
+    }
+    return t + net->latency_ns;
+}
+
+/* ---- the driver ---------------------------------------------------------- */
+
+static int
+on_add(void *ctx, uint32_t worker, double weight, struct err *err)
+{
+    struct sim *s = ctx;
+
+    return s->c->learner ? learner_add(s->c->learner, worker, weight, err) : 0;
+}
+
+static int
+on_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
+          struct err *err)
+{
+    struct sim *s = ctx;
+    int64_t start =
+        s->now_ns > s->server_free_ns ? s->now_ns : s->server_free_ns;
+
+    s->server_free_ns = start + s->c->net.apply_ns;
+    s->r->updates++;
+    s->r->samples += samples;
+    return s->c->learner ? learner_commit(s->c->learner, weight, pushes, err)
+                         : 0;
+}
+
+static int
+on_drop(void *ctx, uint32_t worker, struct err *err)
+{
+    struct sim *s = ctx;
+
+    s->returned = true;
+    s->left += s->seat[worker].steps;
+    return s->c->learner ? learner_drop(s->c->learner, worker, err) : 0;
+}
+
+static int
+take_work(struct sim *s, uint32_t worker, const struct host_release *how,
+          struct err *err)
+{
+    struct seat *w = &s->seat[worker];
+    bool none;
+
+    if (!s->c->learner) {
+        w->steps = how->steps < s->left ? how->steps : (uint32_t)s->left;
+        s->left -= w->steps;
+        return 0;
+    }
+    if (learner_release(s->c->learner, worker, how, &none, err) != 0)
+        return -1;
+    w->steps = none ? 0 : learner_get_share(s->c->learner, worker)->n;
+    return 0;
+}
+
+static int
+on_release(void *ctx, uint32_t worker, const struct host_release *how,
+           bool *finished, struct err *err)
+{
+    struct sim *s = ctx;
+    struct seat *w = &s->seat[worker];
+    int64_t t = s->now_ns > s->server_free_ns ? s->now_ns : s->server_free_ns;
+
+    if (take_work(s, worker, how, err) != 0)
+        return -1;
+    if (w->steps == 0) {
+        w->idle = true;
+        *finished = true;
+        return 0;
+    }
+    w->held_ns += t - w->held_since_ns;
+    if (!how->keep)
+        t = transfer(&s->c->net, &s->out_free_ns, t, s->c->net.pull_bytes);
+    w->computing_ns = 0;
+    for (uint32_t i = 0; i < w->steps; i++)
+        w->computing_ns +=
+            speed_next(&s->c->speeds->worker[worker], t + w->computing_ns);
+    if (sim_heap_put(&s->heap, t + w->computing_ns, worker, COMPUTED) != 0)
+        return err_nomem(err);
+    return 0;
+}
+
+static void
+on_timer(void *ctx, int64_t at_ns)
+{
+    struct sim *s = ctx;
+
+    s->timer_ns = at_ns;
+}
+
+static double
+value_of(const struct host_value *v, size_t n, const char *name)
+{
+    for (size_t i = 0; i < n; i++)
+        if (!strcmp(v[i].name, name))
+            return v[i].value;
+    return 0;
+}
+
+static void
+on_note(void *ctx, const char *name, const struct host_value *v, size_t n)
+{
+    struct sim *s = ctx;
+    double ms = value_of(v, n, "length_ms");
+
+    if (!strcmp(name, "superstep") && ms > 0) {
+        s->r->supersteps++;
+        s->r->superstep_ms += ms;
+        s->r->superstep_iterations += value_of(v, n, "iterations");
+        if (ms > s->r->longest_superstep_ms)
+            s->r->longest_superstep_ms = ms;
+    }
+}
+
+static const struct host_driver driver = {
+    .add = on_add,
+    .commit = on_commit,
+    .drop = on_drop,
+    .release = on_release,
+    .timer = on_timer,
+    .note = on_note,
+};
+
+/* ---- events -------------------------------------------------------------- */
+
+/* Mini-batches that came back are for those who had nothing left to do. */
+static int
+invite_idle(struct sim *s, struct err *err)
+{
+    s->returned = false;
+    for (uint32_t i = 0; i < s->c->n; i++) {
+        struct seat *w = &s->seat[i];
+
+        if (!w->idle)
+            continue;
+        w->idle = false;
+        w->held_since_ns = s->now_ns;
+        if (host_join(s->host, s->now_ns, i, err) != 0)
+            return -1;
+    }
+    return 0;
+}
+
+static int
+handle_push(struct sim *s, uint32_t worker, struct err *err)
+{
+    struct seat *w = &s->seat[worker];
+    struct host_push push = {.samples = (uint64_t)w->steps * s->c->batch,
+                             .steps = w->steps};
+
+    if (s->c->learner)
+        push = *learner_get_push(s->c->learner, worker);
+    push.compute_ns = w->computing_ns;
+    w->held_since_ns = s->now_ns;
+    s->r->iterations += w->steps;
+    return host_push(s->host, s->now_ns, worker, &push, err);
+}
+
+static int
+handle(struct sim *s, const struct sim_event *e, struct err *err)
+{
+    const struct sim_net *net = &s->c->net;
+    uint64_t updates;
+    bool network = net->bytes_per_s > 0.0 || net->latency_ns > 0;
+
+    if (e->kind == COMPUTED && network) {
+        int64_t t = transfer(net, &s->in_free_ns, e->t_ns, net->push_bytes);
+
+        if (sim_heap_put(&s->heap, t, e->worker, ARRIVED) != 0)
+            return err_nomem(err);
+        return 0;
+    }
+    /* The server is one thread: what comes meanwhile waits for it. */
+    s->now_ns = e->t_ns > s->server_free_ns ? e->t_ns : s->server_free_ns;
+    updates = s->r->updates;
+    if (handle_push(s, e->worker, err) != 0)
+        return -1;
+    if (s->c->on_update && s->r->updates != updates &&
+        s->c->on_update(s->c->ctx, s->now_ns, err) != 0)
+        return -1;
+    return s->returned ? invite_idle(s, err) : 0;
+}
+
+static int
+run_events(struct sim *s, struct err *err)
+{
+    for (;;) {
+        struct sim_event e;
+
+        if (s->timer_ns != INT64_MAX &&
+            (s->heap.n == 0 || s->timer_ns <= s->heap.v[0].t_ns)) {
+            if (s->timer_ns > s->now_ns)
+                s->now_ns = s->timer_ns;
+            if (host_advance(s->host, s->now_ns, err) != 0)
+                return -1;
+            continue;
+        }
+        if (s->heap.n == 0)
+            return 0;
+        e = sim_heap_take(&s->heap);
+        if (handle(s, &e, err) != 0)
+            return -1;
+    }
+}
+
+static void
+conclude(struct sim *s)
+{
+    struct sim_result *r = s->r;
+    struct host_stats hs;
+    double held = 0, sum = 0, n = 0;
+
+    host_get_stats(s->host, &hs);
+    memcpy(r->histogram, host_get_histogram(s->host), sizeof r->histogram);
+    r->seconds = (double)(s->now_ns > s->server_free_ns ? s->now_ns
+                                                        : s->server_free_ns) /
+                 1e9;
+    r->dropped = hs.dropped;
+    r->events = hs.events;
+    r->max_staleness = hs.max_staleness;
+    r->max_gap = hs.max_gap;
+    for (uint32_t i = 0; i < s->c->n; i++)
+        held += (double)s->seat[i].held_ns / 1e9;
+    r->waiting_share =
+        r->seconds > 0 ? held / (r->seconds * (double)s->c->n) : 0;
+    for (int i = 0; i < HOST_HISTOGRAM; i++) {
+        sum += (double)i * (double)r->histogram[i];
+        n += (double)r->histogram[i];
+    }
+    r->mean_staleness = n > 0 ? sum / n : 0;
+    if (r->supersteps > 0) {
+        r->superstep_ms /= (double)r->supersteps;
+        r->superstep_iterations /= (double)r->supersteps;
+    }
+}
+
+int
+sim_run(const struct sim_config *c, struct sim_result *r, struct err *err)
+{
+    struct sim s = {
+        .c = c, .r = r, .left = c->iterations, .timer_ns = INT64_MAX};
+    struct host_config hc = {.lib = c->policy,
+                             .driver = &driver,
+                             .ctx = &s,
+                             .max_workers = c->n,
+                             .seed = c->seed};
+    int x = -1;
+
+    memset(r, 0, sizeof *r);
+    s.seat = mem_alloc(c->n, sizeof *s.seat);
+    if (!s.seat) {
+        err_nomem(err);
+        goto out;
+    }
+    s.host = host_new(&hc, err);
+    if (!s.host)
+        goto out;
+    for (uint32_t i = 0; i < c->n; i++)
+        if (host_join(s.host, 0, i, err) != 0)
+            goto out;
+    if (host_start(s.host, 0, err) != 0 || run_events(&s, err) != 0)
+        goto out;
+    conclude(&s);
+    x = 0;
+out:
+    host_free(s.host);
+    sim_heap_release(&s.heap);
+    mem_free(s.seat);
+    return x;
+}

@@ -1,0 +1,56 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Discrete-event simulation of a run in virtual time: the same policy plugin
+ * behind the same host as the live server, with a model of computing,
+ * communication and the server in place of machines. */
+#ifndef EBSP_SIM_SIM_H
+#define EBSP_SIM_SIM_H
+
+#include "policy/host.h"
+#include "sim/speed.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct err;
+struct learner;
+struct policy_lib;
+
+/* Between a worker and the server.  A transfer takes latency_ns, and the
+ * server's link, which all workers share, for bytes / rate; each direction has
+ * a link of its own. */
+struct sim_net {
+    int64_t latency_ns;
+    double bytes_per_s; /* 0: infinitely fast */
+    uint64_t push_bytes, pull_bytes;
+    int64_t apply_ns; /* what an update costs the server */
+};
+
+struct sim_config {
+    uint32_t n; /* workers */
+    const struct policy_lib *policy;
+    struct speeds *speeds;
+    struct sim_net net;
+    uint64_t iterations; /* mini-batches in all; a learner has its own count */
+    uint32_t batch;      /* samples of one */
+    uint64_t seed;
+    struct learner *learner; /* computes real gradients; may be NULL */
+    /* Called after the event that made an update; may be NULL. */
+    int (*on_update)(void *ctx, int64_t now_ns, struct err *err);
+    void *ctx;
+};
+
+struct sim_result {
+    double seconds; /* of virtual time */
+    uint64_t iterations, samples, updates, dropped, events;
+    double waiting_share; /* held time / (workers * seconds) */
+    double mean_staleness;
+    uint64_t max_staleness, max_gap;
+    uint64_t histogram[HOST_HISTOGRAM];
+    uint64_t supersteps;                       /* told by the policy */
+    double superstep_ms, superstep_iterations; /* means */
+    double longest_superstep_ms;
+};
+
+int sim_run(const struct sim_config *c, struct sim_result *r, struct err *err);
+
+#endif

@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "sim/trace.h"
+
+#include "base/err.h"
+#include "base/mem.h"
+#include "sim/speed.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_RANKS 1000000
+
+int
+trace_open(struct trace *t, const char *path, struct err *err)
+{
+    memset(t, 0, sizeof *t);
+    t->path = mem_strdup(path);
+    if (!t->path)
+        return err_nomem(err);
+    t->f = fopen(path, "re");
+    if (!t->f) {
+        err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
+        trace_close(t);
+        return -1;
+    }
+    return 0;
+}
+
+void
+trace_close(struct trace *t)
+{
+    json_doc_release(&t->doc);
+    if (t->f)
+        fclose(t->f);
+    free(t->line); /* getline's */
+    mem_free(t->path);
+    memset(t, 0, sizeof *t);
+}
+
+int
+trace_next(struct trace *t, const char **event, struct jcur *root,
+           struct err *err)
+{
+    char where[512];
+    ssize_t n;
+
+    json_doc_release(&t->doc);
+    n = getline(&t->line, &t->cap, t->f);
+    if (n <= 0)
+        return ferror(t->f) ? err_errno(err, "%s", t->path) : 0;
+    if (t->line[n - 1] != '\n')
+        return 0;
+    t->number++;
+    snprintf(where, sizeof where, "%s:%d", t->path, t->number);
+    if (json_doc_parse(&t->doc, where, t->line, (size_t)n, err) != 0)
+        return -1;
+    *root = jcur_root(&t->doc);
+    if (!json_is_object(t->doc.root))
+        return err_set(err, ERR_CONFIG, "%s: expected an object", where);
+    return jcur_str(root, "event", event, err) == 0 ? 1 : -1;
+}
+
+/* ---- speeds of a real run ------------------------------------------------ */
+
+struct times {
+    int64_t *ns;
+    size_t n, cap;
+};
+
+static int
+add_time(struct times *t, double seconds, struct err *err)
+{
+    if (t->n == t->cap) {
+        size_t cap = t->cap ? t->cap * 2 : 256;
+        int64_t *more = mem_resize(t->ns, t->cap, cap, sizeof *more);
+
+        if (!more)
+            return err_nomem(err);
+        t->ns = more;
+        t->cap = cap;
+    }
+    t->ns[t->n++] = (int64_t)(seconds * 1e9);
+    return 0;
+}
+
+static int
+read_times(const char *path, struct times **ranks, size_t *n_ranks,
+           struct err *err)
+{
+    struct trace t;
+    const char *event;
+    struct jcur root;
+    int r;
+
+    if (trace_open(&t, path, err) != 0)
+        return -1;
+    while ((r = trace_next(&t, &event, &root, err)) == 1) {
+        int64_t rank = 0;
+        double data = 0, compute = 0;
+
+        if (strcmp(event, "push") != 0)
+            continue;
+        r = -1;
+        if (jcur_int(&root, "rank", 0, MAX_RANKS, &rank, err) != 0 ||
+            jcur_num(&root, "data", 0, 1e9, &data, err) != 0 ||
+            jcur_num(&root, "compute", 0, 1e9, &compute, err) != 0)
+            break;
+        if ((size_t)rank >= *n_ranks) {
+            struct times *more =
+                mem_resize(*ranks, *n_ranks, (size_t)rank + 1, sizeof *more);
+
+            if (!more) {
+                err_nomem(err);
+                break;
+            }
+            *ranks = more;
+            *n_ranks = (size_t)rank + 1;
+        }
+        if (add_time(&(*ranks)[rank], data + compute, err) != 0)
+            break;
+    }
+    trace_close(&t);
+    return r == 0 ? 0 : -1;
+}
+
+/* One block for all ranks, and workers that point into it. */
+static int
+place(struct speeds *s, uint32_t n, const struct times *ranks, size_t n_ranks,
+      struct err *err)
+{
+    size_t total = 0, at = 0;
+
+    for (size_t i = 0; i < n_ranks; i++)
+        total += ranks[i].n;
+    s->n = n;
+    s->worker = mem_alloc(n, sizeof *s->worker);
+    s->trace = mem_alloc(total, sizeof *s->trace);
+    if (!s->worker || !s->trace)
+        return err_nomem(err);
+    for (size_t i = 0; i < n_ranks; i++) {
+        if (ranks[i].n == 0)
+            return err_set(err, ERR_CONFIG, "no push of rank %zu in the trace",
+                           i);
+        memcpy(s->trace + at, ranks[i].ns, ranks[i].n * sizeof *s->trace);
+        for (size_t w = i; w < n; w += n_ranks) {
+            s->worker[w].kind = SPEED_TRACE;
+            s->worker[w].trace = s->trace + at;
+            s->worker[w].n_trace = ranks[i].n;
+        }
+        at += ranks[i].n;
+    }
+    return 0;
+}
+
+int
+speeds_load_trace(struct speeds *s, uint32_t n, const char *path,
+                  struct err *err)
+{
+    struct times *ranks = NULL;
+    size_t n_ranks = 0;
+    int r;
+
+    memset(s, 0, sizeof *s);
+    r = read_times(path, &ranks, &n_ranks, err);
+    if (r == 0 && n_ranks == 0)
+        r = err_set(err, ERR_CONFIG, "%s: no push in this event stream", path);
+    if (r == 0 && place(s, n, ranks, n_ranks, err) != 0)
+        r = err_wrap(err, "%s", path);
+    for (size_t i = 0; i < n_ranks; i++)
+        mem_free(ranks[i].ns);
+    mem_free(ranks);
+    if (r != 0)
+        speeds_release(s);
+    return r;
+}
