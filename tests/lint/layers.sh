@@ -6,7 +6,9 @@
 
 # Room, then the rooms it may include besides itself: never upward, never
 # sideways, and downward only where it is written here.  `ebsp` is the policy
-# ABI, `plugins` the pure libraries below plugins/ (zipline).
+# ABI, `plugins` the pure libraries below plugins/ (zipline).  A name with a
+# slash is one header: virtual-time training takes the worker's step and the
+# server's accounts, nothing else of those rooms.
 rooms='
 base
 wire    base ebsp
@@ -18,7 +20,7 @@ job     base nn data policy
 ps      base wire io nn data policy job ebsp
 worker  base wire io nn data job
 launch  base wire io
-sim     base nn data policy job ebsp
+sim     base nn data policy job ebsp worker/compute.h ps/ledger.h
 report  base job
 cmd     base wire io nn data policy job ps worker launch sim report ebsp plugins
 main    base cmd
@@ -77,7 +79,7 @@ verdict "src includes downward only" "$(awk -v rooms="$rooms" '
             print where "\"" target "\" is not written from src/"
         else if (!(to in known))
             print where "no room " to
-        else if (!((from, to) in may))
+        else if (!((from, to) in may) && !((from, target) in may))
             print where from " must not include " to "/"
     }' <<<"$all")"
 

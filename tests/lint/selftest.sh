@@ -66,6 +66,7 @@ expect_red() {
 }
 
 red layers "base must not include wire/" src/base/b.c '#include "wire/w.h"'
+red layers "sim must not include ps/" src/sim/b.c '#include "ps/other.h"'
 red layers "wire must not include nn/" src/wire/b.c '  # include "nn/n.h"'
 red layers "room new is not in the table" src/new/b.c '#include "base/a.h"'
 red layers "not written from src/" src/base/b.c '#include "a.h"'
