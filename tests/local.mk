@@ -37,7 +37,7 @@ EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 
 # build, manual
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats \
-	tests/bats/helpers.bats
+	tests/bats/helpers.bats tests/bats/install.bats
 
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \
@@ -127,8 +127,10 @@ endif
 # What a release holds, one path per line, for dist.sh.
 print-dist:
 	@for file in $(DISTFILES); do echo "$${file#$(srcdir)/}"; done
-.PHONY: print-dist check-unit check-bats check-system lint lint-tidy check-clang check-asan \
-	check-tsan check-valgrind check-fuzz
+print-prefix:
+	@echo '$(prefix)'
+.PHONY: check-unit check-bats check-system check-clang check-asan check-tsan \
+	check-valgrind check-fuzz lint lint-tidy print-dist print-prefix
 
 CLEANFILES += check-unit.log check-bats.log check-system.log \
 	check-valgrind.log check-fuzz.log \

@@ -18,6 +18,7 @@ export EBSP_SRCDIR EBSP_BUILDDIR EBSP EBSP_SHARED
 ebsp_setup() {
     cd "$BATS_TEST_TMPDIR" || return
     export HOME=$BATS_TEST_TMPDIR LC_ALL=C.UTF-8 TZ=UTC
+    unset EBSP_POLICY_PATH
     pids=()
     leftover_grace=10
 }
