@@ -31,6 +31,14 @@ files() {
     fi | LC_ALL=C sort -u
 }
 
+# scripts NAME: files whose first line names an interpreter with NAME in it.
+scripts() {
+    files '*' | while IFS= read -r file; do
+        { IFS= read -r line <"$file" || true; } 2>/dev/null
+        [[ $line != '#!'*"$1"* ]] || printf '%s\n' "$file"
+    done
+}
+
 # matches ARG...: grep, where finding nothing is no failure.
 matches() { grep "$@" || [ $? -eq 1 ]; }
 

@@ -102,6 +102,9 @@ expect_red text "bad.json: parse error"
 clean_tree
 printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\n' >"$tree/quickstart"
 expect_red text "quickstart: chmod +x"
+clean_tree
+printf '#!/bin/sh\nexit 0\n' >"$tree/odd"
+expect_red text "odd:2: no SPDX"
 
 for call in 'strcpy(a, b)' 'sprintf(a, "x")' 'atoi (s)' 'system(s)' \
     'rand()' 'strtok(s, "/*")'; do
@@ -129,6 +132,8 @@ clean_tree
 # shellcheck disable=SC2016 # the dollar signs are the bad example
 printf '#!/bin/sh\n# SPDX-License-Identifier: Apache-2.0\nrm $1\n' >"$tree/b.sh"
 expect_red shell "b.sh:3:"
+mv "$tree/b.sh" "$tree/odd"
+expect_red shell "odd:3:"
 clean_tree
 # shellcheck disable=SC2016
 printf '#!/usr/bin/env bats\n@test "x" {\n  rm $HOME\n}\n' >"$tree/b.bats"

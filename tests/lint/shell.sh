@@ -6,8 +6,7 @@
 
 if have shellcheck; then
     verdict "shellcheck finds nothing in scripts" "$(
-        files '*.sh' '*.bash' quickstart .ci/run tests/variant \
-            tests/bats/run-bats |
+        { files '*.sh' '*.bash' && scripts sh; } | sort -u |
             xargs -r -d '\n' shellcheck -x -f gcc -- 2>&1 || true)"
     # A test is a subshell: what `run` sets and a test changes looks lost.
     verdict "shellcheck finds nothing in BATS files" "$(

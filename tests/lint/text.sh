@@ -6,8 +6,7 @@
 
 # Program text, whatever its language.
 mapfile -t code < <(files '*.c' '*.h' '*.mk' '*.sh' '*.bash' '*.bats' \
-    Makefile.am configure.ac '*.pc.in' quickstart .ci/run tests/variant \
-    tests/bats/run-bats)
+    Makefile.am configure.ac '*.pc.in'; scripts '')
 # Everything that people read; a corpus is bytes, the licence is not ours.
 mapfile -t text < <(files '*' | matches -v -e '^tests/fuzz/corpus/.*/' \
     -e '^LICENSE$' | xargs -d '\n' grep -lI '')
@@ -54,8 +53,7 @@ else
 fi
 
 verdict "scripts are executable" "$(
-    for file in $(files quickstart .ci/run tests/variant \
-        tests/bats/run-bats); do
+    scripts '' | matches -vE '\.(sh|bats)$' | while IFS= read -r file; do
         [ -x "$file" ] || echo "$file: chmod +x"
     done)"
 
