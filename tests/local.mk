@@ -35,6 +35,12 @@ UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \
 	tests/unit/test_policy_act tests/unit/test_policy_clocks
 EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 
+# ps, sim, cmd
+UNIT_TESTS += tests/unit/test_store tests/unit/test_sim
+BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
+	tests/bats/failures.bats tests/bats/simulate.bats
+EXTRA_DIST += tests/bats/jobs.bash
+
 # build, manual
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats \
 	tests/bats/helpers.bats tests/bats/install.bats

@@ -1,0 +1,88 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# ebsp simulate and ebsp replay.
+load ebsp
+load jobs
+
+@test "the same seed gives the same output, byte for byte" {
+    args=(simulate -n 8 -p bsp -p asp --speeds 'all:lognormal(100,0.3);2:constant(300)' --iterations 200)
+    expect 0 "${args[@]}" -s 5 --json
+    printf '%s' "$output" >a
+    expect 0 "${args[@]}" -s 5 --json
+    printf '%s' "$output" >b
+    cmp a b
+    expect 0 "${args[@]}" -s 6 --json
+    printf '%s' "$output" >c
+    run ! cmp -s a c
+}
+
+@test "constant speeds give the throughput that arithmetic gives" {
+    # the slowest of four needs 200 ms: bsp makes 4 iterations each 200 ms
+    expect 0 simulate -n 4 -p bsp -p asp --speeds 'all:100;3:200' --iterations 100 --json -q
+    echo "$output" >o.json
+    json_true o.json '.[0].seconds == 20 and .[0].iterations == 400'
+    json_true o.json '(.[0].waiting_share - 0.375 | fabs) < 1e-9'
+    # 3 * 10 + 5 = 35 iterations a second
+    json_true o.json '(.[1].iterations_per_second - 35 | fabs) < 0.2 and
+        .[1].waiting_share == 0'
+}
+
+@test "a shared link of the server limits the throughput" {
+    # 1 MB each way at 0.08 Gbit/s: 100 ms on each link, one after the other
+    expect 0 simulate -n 4 -p asp --speeds 10 --iterations 50 \
+        --bandwidth 0.08 --bytes 1000000 --json -q
+    echo "$output" >o.json
+    json_true o.json '(.[0].iterations_per_second - 10 | fabs) < 0.3'
+}
+
+@test "wrong speeds are refused" {
+    expect 2 simulate -p bsp --speeds 'all:lognormal(1)'
+    expect 2 simulate -p bsp --speeds 'all:lognrmal(1,2)'
+    stderr_has 'did you mean "lognormal"?'
+    expect 2 simulate -p bsp --speeds '1:5'
+    expect 2 simulate -p bsp --speeds '9:5;all:1'
+    expect 2 simulate -p bsp
+    expect 2 simulate --speeds 5
+    expect 3 simulate -p bsp --trace absent
+}
+
+@test "measured times of a run drive the simulator" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q --pace 10 --slow 1:2
+    expect 0 simulate -n 2 -p bsp --trace run/events.jsonl --iterations 48 --json -q
+    echo "$output" >o.json
+    json_true o.json '.[0].seconds > 0.9 and .[0].seconds < 1.5'
+}
+
+@test "a replay reaches the bits of an asynchronous run" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q -n 4 -p asp
+    expect 0 replay run --json
+    echo "$output" >o.json
+    json_true o.json '.identical == true and .updates == 96'
+    [ "$(json o.json .params_hash)" = "$(hash_of run)" ]
+}
+
+@test "a replay notices a changed recording" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q -n 2 -p asp
+    sed -i '0,/"weight":1,/s/"weight":1,/"weight":2,/' run/events.jsonl
+    expect 1 replay run
+    stderr_has "differ"
+    jq '.batch = 10' run/job.json >x && mv x run/job.json
+    expect 3 replay run
+    stderr_has "events.jsonl:"
+}
+
+@test "training in virtual time is deterministic and equals bsp on machines" {
+    blobs_job j.json
+    expect 0 simulate --train j.json -n 4 -p bsp -p asp --speeds 'all:100;0:300' --json -q
+    echo "$output" >a.json
+    expect 0 simulate --train j.json -n 4 -p bsp -p asp --speeds 'all:100;0:300' --json -q
+    echo "$output" >b.json
+    cmp a.json b.json
+    expect 0 train j.json -r run -q -n 4
+    [ "$(json a.json '.[0].params_hash')" = "$(hash_of run)" ]
+    json_true a.json '.[1].samples == 1920 and .[1].test_accuracy > 0.8 and
+        (.[1].evaluations | length) >= 4 and .[1].seconds < .[0].seconds'
+}
