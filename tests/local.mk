@@ -33,6 +33,7 @@ UNIT_TESTS += tests/unit/test_wire tests/unit/test_child
 # policy
 UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \
 	tests/unit/test_policy_act tests/unit/test_policy_clocks
+UNIT_TESTS += tests/unit/test_elasticbsp
 EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 
 # ps, sim, cmd

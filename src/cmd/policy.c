@@ -10,6 +10,8 @@
 #include <errno.h>
 #include <string.h>
 
+#define MAX_SCHEDULES 1000000000
+
 static const struct action {
     const char *name;
     const char *wants; /* argument, or NULL */
@@ -21,7 +23,7 @@ static const struct action {
     {"new", "NAME", policy_new},
 };
 
-enum { KEY_JSON = 256, KEY_SCHEDULES, KEY_FIRST };
+enum { KEY_JSON = 256, KEY_SCHEDULES, KEY_FIRST, KEY_TIMEOUT };
 
 static const struct argp_option options[] = {
     {"json", KEY_JSON, NULL, 0, "results as JSON (list, show, check)", 0},
@@ -31,6 +33,8 @@ static const struct argp_option options[] = {
      "number of random schedules (check); default 2000", 0},
     {"first", KEY_FIRST, "I", 0,
      "number of the first one (check), to repeat a failure; default 0", 0},
+    {"timeout", KEY_TIMEOUT, "SECONDS", 0,
+     "longest time of one schedule (check); default 60", 0},
     {"directory", 'C', "DIR", 0, "folder of the new files (new)", 0},
     {0},
 };
@@ -42,12 +46,13 @@ struct input {
 
 static error_t
 take_number(struct input *in, const char *option, const char *text,
-            uint64_t *to)
+            uint64_t min, uint64_t max, uint64_t *to)
 {
-    if (str_u64(text, to))
+    if (str_u64(text, to) && *to >= min && *to <= max)
         return 0;
-    err_set(in->err, ERR_USAGE, "--%s \"%.100s\", expected a whole number",
-            option, text);
+    err_set(in->err, ERR_USAGE,
+            "--%s \"%.100s\", expected an integer from %llu to %llu", option,
+            text, (unsigned long long)min, (unsigned long long)max);
     return EINVAL;
 }
 
@@ -55,17 +60,24 @@ static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
     struct input *in = state->input;
+    uint64_t n;
 
     switch (key) {
     case KEY_JSON:
         in->args.json = true;
         return 0;
     case 's':
-        return take_number(in, "seed", arg, &in->args.seed);
+        return take_number(in, "seed", arg, 0, UINT64_MAX, &in->args.seed);
     case KEY_SCHEDULES:
-        return take_number(in, "schedules", arg, &in->args.n_schedules);
+        return take_number(in, "schedules", arg, 1, MAX_SCHEDULES,
+                           &in->args.n_schedules);
     case KEY_FIRST:
-        return take_number(in, "first", arg, &in->args.first);
+        return take_number(in, "first", arg, 0, MAX_SCHEDULES, &in->args.first);
+    case KEY_TIMEOUT:
+        if (take_number(in, "timeout", arg, 1, 86400, &n) != 0)
+            return EINVAL;
+        in->args.limit_s = (unsigned)n;
+        return 0;
     case 'C':
         in->args.folder = arg;
         return 0;
@@ -131,7 +143,8 @@ get_spec(const char *name)
 static int
 run(int argc, char **argv, struct err *err)
 {
-    struct input in = {.args = {.seed = 1, .n_schedules = 2000}, .err = err};
+    struct input in = {.args = {.seed = 1, .n_schedules = 2000, .limit_s = 60},
+                       .err = err};
     const struct action *action;
     char *spec;
     int r;

@@ -12,6 +12,7 @@ struct policy_args {
     const char *action, *name;
     uint64_t seed;
     uint64_t first, n_schedules;
+    unsigned limit_s;   /* for one schedule */
     const char *folder; /* of `new`; NULL: the current one */
     bool json;
 };

@@ -287,6 +287,6 @@ host_act(void *ctx, const struct ebsp_action *action)
         return host_fail(h, "%s with a value in \"%s\", expected 0", kind->name,
                          stray);
     if (!isfinite(a.weight))
-        return host_fail(h, "%s with weight %g", kind->name, a.weight);
+        return host_fail(h, "%s with a weight that is not finite", kind->name);
     return kind->run(h, &a);
 }

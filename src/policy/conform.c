@@ -101,9 +101,9 @@ draw_lib(const struct policy_lib *given, uint64_t seed, struct policy_lib *to,
     return r;
 }
 
-/* Runs s to its end beside other, which is stepped in between. */
+/* Runs s to its end while other is stepped in between. */
 static int
-run_beside(struct schedule *s, struct schedule *other, struct err *err)
+step_both(struct schedule *s, struct schedule *other, struct err *err)
 {
     while (!s->is_done || !other->is_done) {
         if (!s->is_done && schedule_step(s, err) != 0)
@@ -144,10 +144,30 @@ run_alone(struct run *r, struct conform_report *report, struct err *err)
     return result;
 }
 
+/* The same once more: all must be the same. */
+static int
+run_twice(struct run *r, struct conform_report *report, struct err *err)
+{
+    uint64_t first;
+    int result = run_alone(r, report, err);
+
+    if (result != 0)
+        return result;
+    first = r->digest;
+    if (run_alone(r, report, err) != 0)
+        return -1;
+    if (r->digest != first)
+        return err_set(err, ERR_POLICY,
+                       "policy \"%s\": the same events give other actions the "
+                       "second time",
+                       r->lib.p.name);
+    return 0;
+}
+
 /* r again, as a later host would drive it, while `other` lives beside it. */
 static int
-run_again(const struct run *r, const struct run *other,
-          struct conform_report *report, struct err *err)
+run_beside(const struct run *r, const struct run *other,
+           struct conform_report *report, struct err *err)
 {
     struct schedule_config config = r->config;
     struct schedule a, b;
@@ -158,7 +178,7 @@ run_again(const struct run *r, const struct run *other,
     if (schedule_init(&a, &config, err) != 0)
         return -1;
     if (schedule_init(&b, &other->config, err) == 0) {
-        result = run_beside(&a, &b, err);
+        result = step_both(&a, &b, err);
         account(report, &a);
         account(report, &b);
         if (result == 0 && a.digest != r->digest)
@@ -214,11 +234,11 @@ run_all(const struct conform_config *c, const struct policy_lib *given,
             c->begins(c->ctx, report->failed);
         r = prepare(c, given, c->first + k, now, &why);
         if (r == 0)
-            r = run_alone(now, report, &why);
+            r = run_twice(now, report, &why);
         if (r == 1 && report->failed == 0)
             r = -1; /* the policy must work as the user wants it */
         if (r == 0)
-            r = run_again(now, has_last ? last : now, report, &why);
+            r = run_beside(now, has_last ? last : now, report, &why);
         has_last = r == 0;
         report->n_schedules += r == 0;
         report->n_refused += r == 1;
