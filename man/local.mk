@@ -1,6 +1,16 @@
 # SPDX-License-Identifier: Apache-2.0
 # A manual page is man/PAGE.SECTION.pod and becomes man/PAGE.SECTION.
-MAN_PODS =
+MAN_PODS = \
+	man/ebsp.1.pod \
+	man/ebsp-eval.1.pod \
+	man/ebsp-inspect.1.pod \
+	man/ebsp-replay.1.pod \
+	man/ebsp-run.5.pod \
+	man/ebsp-simulate.1.pod \
+	man/ebsp-train.1.pod
+
+# policy
+MAN_PODS += man/ebsp-policy.1.pod man/ebsp-policy.3.pod
 
 man_MANS = $(MAN_PODS:.pod=)
 EXTRA_DIST += $(MAN_PODS)
