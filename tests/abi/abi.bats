@@ -20,6 +20,7 @@ refuses() {
     build wrong.so policy-1.0.h "${CC:-cc}" -w "-DFAULT_$1"
     expect 7 policy check --schedules 100 --timeout 2 ./wrong.so &&
         stderr_has "$2" && return
+    # shellcheck disable=SC2154 # set by run --separate-stderr
     echo "FAULT_$1: $stderr"
     return 1
 }
