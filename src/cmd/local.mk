@@ -17,5 +17,6 @@ libebsp_a_SOURCES += \
 	src/cmd/simulate_run.c \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \
+	src/cmd/whatif.c src/cmd/whatif.h \
 	src/cmd/worker.c \
 	src/cmd/zipline.c

@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "cmd/progress.h"
 #include "cmd/train.h"
+#include "cmd/whatif.h"
 #include "job/events.h"
 #include "job/rundir.h"
 #include "launch/launch.h"
@@ -189,6 +190,27 @@ start_workers(struct running *r, struct err *err)
     return x;
 }
 
+/* For people who wonder what their policy is good for. Only a hint: when it
+ * cannot be told, nothing is. */
+static void
+print_bsp_cost(const struct running *r, const struct server_status *st)
+{
+    struct sim_result mine, bsp;
+    uint64_t n = st->samples_session / r->t->job.batch;
+    uint32_t workers = r->t->job.workers;
+    char a[32], b[32];
+
+    if (workers < 2 || n < 2 * workers || !strcmp(r->t->policy.p.name, "bsp") ||
+        whatif(r->run, st->policy, workers, n, r->t->job.batch, &mine, NULL) !=
+            0 ||
+        whatif(r->run, "bsp", workers, n, r->t->job.batch, &bsp, NULL) != 0)
+        return;
+    printf("bsp would have waited %.1f%% of the time and needed %s instead of "
+           "%s (simulated on the recorded times)\n",
+           100 * bsp.waiting_share, str_duration(a, bsp.seconds),
+           str_duration(b, mine.seconds));
+}
+
 static void
 print_result(const struct running *r)
 {
@@ -203,6 +225,7 @@ print_result(const struct running *r)
            (unsigned long long)st.samples, str_duration(wall, st.seconds),
            str_count(rate, st.rate), (unsigned long long)st.updates, st.policy,
            100 * st.waiting_share, (unsigned long long)st.max_staleness);
+    print_bsp_cost(r, &st);
     printf("test accuracy %.2f%%, test loss %.4f\n", 100 * st.accuracy,
            st.test_loss);
     printf("run directory %s\n", r->run);
