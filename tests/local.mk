@@ -28,7 +28,9 @@ FUZZERS += tests/fuzz/fuzz_tensors
 UNIT_TESTS += tests/unit/test_exact
 
 # wire, io
-UNIT_TESTS += tests/unit/test_wire tests/unit/test_child
+UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
+	tests/unit/test_conn tests/unit/test_handshake
+EXTRA_DIST += tests/unit/pair.h
 
 # policy
 UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \

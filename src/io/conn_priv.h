@@ -26,7 +26,11 @@ void conn_fail(struct conn *c, const struct err *why);
 /* Somebody else's handlers are set, or the conn is closing. */
 bool conn_is_taken(const struct conn *c);
 
-/* What a test shortens. */
+/* ---- what a test shortens ------------------------------------------------ */
+
+/* Of conn_close(flush): without progress, and for the peer to close. */
+void conn_set_patience(struct conn *c, int64_t stall_ms, int64_t linger_ms);
+
 struct listener_limits {
     int64_t auth_ms;  /* from accept to a valid HELLO */
     int64_t grace_ms; /* the same, when others wait and all places are taken */

@@ -1,0 +1,175 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Each part of a frame is read straight into its place: the header into the
+ * conn, the body into the conn's buffer, the bulk into the memory that on_body
+ * names.  libuv is given exactly the rest of the part, so nothing is copied and
+ * nothing of the next frame can get there. */
+#include "io/conn_impl.h"
+
+#include "base/clock.h"
+#include "base/mem.h"
+
+#define MIN_BODY ((size_t)256)       /* first size of the body's buffer */
+#define SCRATCH  ((size_t)16 << 10)  /* its size to read what is ignored */
+#define MAX_READ ((size_t)256 << 10) /* small enough to be summed in cache */
+
+int
+conn_reserve_body(struct conn *c, size_t n)
+{
+    uint8_t *p;
+
+    if (n < MIN_BODY)
+        n = MIN_BODY;
+    if (n <= c->body_cap)
+        return 0;
+    p = mem_resize(c->body, c->body_cap, n, 1);
+    if (!p)
+        return -1;
+    c->body = p;
+    c->body_cap = n;
+    return 0;
+}
+
+static int
+take_head(struct conn *c, struct err *err)
+{
+    if (frame_decode(&c->head, c->raw, c->max_body, c->max_bulk, err) < 0)
+        return -1;
+    if (conn_reserve_body(c, c->head.body_len) < 0)
+        return err_nomem(err);
+    c->phase = PHASE_BODY;
+    c->got = 0;
+    return 0;
+}
+
+static int
+take_body(struct conn *c, struct err *err)
+{
+    const struct conn_handlers *h = c->handlers;
+    const char *name = msg_name(c->head.type);
+    void *bulk = NULL;
+
+    if (frame_check_body(&c->head, c->raw, c->body, err) < 0)
+        return -1;
+    if (c->head.type < MSG_CHALLENGE || c->head.type > MSG_ERROR)
+        return err_set(err, ERR_PROTO, "message of unknown type %u",
+                       (unsigned)c->head.type);
+    if (h && h->on_body &&
+        h->on_body(c->ctx, c, &c->head, c->body, &bulk, err) < 0)
+        return err_set(err, ERR_FAIL, "%s refused", name);
+    if (c->phase != PHASE_BODY) /* closed in the callback */
+        return 0;
+    if (c->head.bulk_len && !bulk)
+        return err_set(err, ERR_PROTO, "%s: has a bulk, expected none", name);
+    wire_sum_clear(c->sum);
+    c->bulk = bulk;
+    c->phase = PHASE_BULK;
+    c->got = 0;
+    return 0;
+}
+
+static int
+take_frame(struct conn *c, struct err *err)
+{
+    const struct conn_handlers *h = c->handlers;
+    const char *name = msg_name(c->head.type);
+    void *bulk = c->bulk;
+
+    if (c->head.bulk_len &&
+        frame_check_bulk(&c->head, wire_sum_get(c->sum), err) < 0)
+        return err_wrap(err, "%s", name);
+    /* Before the callback, which may close. */
+    c->bulk = NULL;
+    c->phase = PHASE_HEAD;
+    c->got = 0;
+    if (h && h->on_frame &&
+        h->on_frame(c->ctx, c, &c->head, c->body, bulk, err) < 0)
+        return err_set(err, ERR_FAIL, "%s refused", name);
+    return 0;
+}
+
+/* Parts that have become complete; an empty part is complete at once. */
+static void
+advance(struct conn *c)
+{
+    struct err e = ERR_INIT;
+    int rc = 0;
+
+    if (c->phase == PHASE_HEAD && c->got == FRAME_HEAD_BYTES)
+        rc = take_head(c, &e);
+    if (!rc && c->phase == PHASE_BODY && c->got == c->head.body_len)
+        rc = take_body(c, &e);
+    if (!rc && c->phase == PHASE_BULK && c->got == c->head.bulk_len)
+        rc = take_frame(c, &e);
+    if (rc < 0)
+        conn_fail(c, &e);
+}
+
+static void
+on_end(struct conn *c, int status)
+{
+    bool between = c->phase == PHASE_HEAD && c->got == 0;
+    struct err e = ERR_INIT;
+
+    if (c->write_error)
+        err_set(&e, ERR_SYS, "connection lost: %s",
+                uv_strerror(c->write_error));
+    else if (status != UV_EOF)
+        err_set(&e, ERR_SYS, "connection lost: %s", uv_strerror(status));
+    else if (!between)
+        err_set(&e, ERR_SYS, "connection lost in the middle of a message");
+    conn_fail(c, &e);
+}
+
+void
+conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
+{
+    struct conn *c = handle->data;
+    uint8_t *to = c->bulk;
+    uint64_t n = c->head.bulk_len;
+
+    (void)suggested;
+    if (c->phase == PHASE_HEAD) {
+        to = c->raw;
+        n = FRAME_HEAD_BYTES;
+    } else if (c->phase == PHASE_BODY) {
+        to = c->body;
+        n = c->head.body_len;
+    } else if (c->phase == PHASE_FLUSH) {
+        /* No memory: on_read is told so. */
+        to = conn_reserve_body(c, SCRATCH) < 0 ? NULL : c->body;
+        n = to ? SCRATCH : 0;
+        c->got = 0;
+    }
+    n -= to ? c->got : 0;
+    buf->base = to ? (char *)to + c->got : NULL;
+    buf->len = n < MAX_READ ? n : MAX_READ;
+}
+
+void
+conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
+{
+    struct conn *c = stream->data;
+
+    if (n == 0) /* nothing there after all */
+        return;
+    if (c->phase == PHASE_FLUSH) {
+        c->eof |= n < 0;
+        if (n < 0)
+            uv_read_stop(stream);
+        if (n < 0 && c->is_shut)
+            conn_close_now(c);
+        return;
+    }
+    if (n < 0) {
+        on_end(c, (int)n);
+        return;
+    }
+    c->heard_ns = clock_now_ns();
+    if (c->phase == PHASE_HEAD && c->got == 0)
+        c->start_ns = c->heard_ns;
+    if (c->phase == PHASE_BULK)
+        wire_sum_add(c->sum, buf->base, (size_t)n);
+    c->received += (uint64_t)n;
+    c->got += (uint64_t)n;
+    advance(c);
+}

@@ -1,0 +1,502 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Who gets past the listener, who does not, and what strangers can cost. */
+#include "pair.h"
+
+/* ---- strangers at the coordinator's door --------------------------------- */
+
+/* A good worker still gets in. */
+static bool
+still_open(struct world *w)
+{
+    memset(&w->client, 0, sizeof w->client);
+    memset(&w->server, 0, sizeof w->server);
+    return world_meet(w);
+}
+
+static void
+test_wrong_key(void)
+{
+    struct world w;
+
+    world_init(&w);
+    world_connect(&w, other_key);
+    WAIT(&w, w.client.n_ready && w.n_refused);
+    is_int(w.n_peers, 0, "a worker of another run is not let in");
+    is_int(w.refused.code, ERR_PROTO, "which is logged");
+    is_str(w.refused.text, "wrong proof: another run's key, or an intruder",
+           "with the reason");
+    ok(!w.client.c, "it gets no conn");
+    is_int(w.client.why.code, ERR_PROTO, "but an error");
+    ok(strstr(w.client.why.text,
+              "the coordinator does not accept this run key"),
+       "%s", w.client.why.text);
+    ok(still_open(&w), "the next one is let in");
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+/* Sends n bytes after the CHALLENGE has come, closes the sending half when
+ * `end`, and tells how the listener took it. */
+static const char *
+stranger(struct world *w, const void *p, size_t n, bool end)
+{
+    uint8_t challenge[FRAME_HEAD_BYTES + WIRE_NONCE_BYTES], more;
+    int before = w->n_refused;
+    int fd = bare_connect(w);
+
+    bare_recv(w, fd, challenge, sizeof challenge);
+    bare_send(fd, p, n);
+    if (end)
+        shutdown(fd, SHUT_WR);
+    WAIT(w, w->n_refused > before);
+    if (bare_recv(w, fd, &more, 1))
+        printf("# a stranger was told something\n");
+    close(fd);
+    return w->n_refused == before + 1 ? w->refused.text : "not refused once";
+}
+
+static void
+test_strangers(void)
+{
+    struct world w;
+    uint8_t frame[FRAME_HEAD_BYTES + WIRE_MAX_HELLO + 1] = {0};
+
+    world_init(&w);
+    is_str(stranger(&w, "", 0, true), "closed before HELLO", "silence");
+    is_str(stranger(&w, "EBSP", 4, true),
+           "connection lost in the middle of a message", "a beginning");
+    is_str(stranger(&w, "GET / HTTP/1.0\r\nUser-Agent: nosy/1.0\r\n\r\n", 40,
+                    false),
+           "peer does not speak ebsp's protocol", "another protocol");
+    frame_encode(frame, MSG_PUSH, NULL, 0, NULL, 0);
+    is_str(stranger(&w, frame, FRAME_HEAD_BYTES, false), "PUSH before HELLO",
+           "a known message, too early");
+    frame_encode(frame, 1000, NULL, 0, NULL, 0);
+    is_str(stranger(&w, frame, FRAME_HEAD_BYTES, false),
+           "message of unknown type 1000", "an unknown message");
+    frame_encode(frame, MSG_HELLO, NULL, 0, NULL, 0);
+    is_str(stranger(&w, frame, FRAME_HEAD_BYTES, false),
+           "HELLO: body is too short", "an empty HELLO");
+    frame_encode(frame, MSG_HELLO, frame + FRAME_HEAD_BYTES, 257, NULL, 0);
+    is_str(stranger(&w, frame, FRAME_HEAD_BYTES, false),
+           "frame: body of 257 bytes, expected at most 256", "a long HELLO");
+    frame_encode_summed(frame, MSG_HELLO, NULL, 0, 4, 0);
+    is_str(stranger(&w, frame, FRAME_HEAD_BYTES, false),
+           "frame: bulk of 4 bytes, expected at most 0", "a HELLO with a bulk");
+    is_int(w.n_peers, 0, "none of them was let in");
+    ok(still_open(&w), "a worker is let in");
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+/* A HELLO that was good once is good for nothing else. */
+static void
+test_replay(void)
+{
+    struct world w;
+    struct buf hello = BUF_INIT(1024);
+    uint8_t welcome[FRAME_HEAD_BYTES + WIRE_PROOF_BYTES];
+    int fd;
+
+    world_init(&w);
+    fd = bare_connect(&w);
+    bare_make_hello(&w, fd, &hello);
+    bare_send(fd, hello.data, hello.len);
+    WAIT(&w, w.n_peers);
+    is_int(w.n_peers, 1, "a HELLO is accepted");
+    is_int(bare_recv(&w, fd, welcome, sizeof welcome), sizeof welcome,
+           "WELCOME comes");
+    is_str(stranger(&w, hello.data, hello.len, false),
+           "wrong proof: another run's key, or an intruder",
+           "the same HELLO on another connection is refused");
+    close(fd);
+    ok(world_end(&w), "nothing is left on the loop");
+
+    /* The proof holds for one rank. */
+    world_init(&w);
+    fd = bare_connect(&w);
+    bare_make_hello(&w, fd, &hello);
+    hello.data[FRAME_HEAD_BYTES] ^= 1;
+    frame_encode((uint8_t *)hello.data, MSG_HELLO,
+                 hello.data + FRAME_HEAD_BYTES,
+                 (uint32_t)(hello.len - FRAME_HEAD_BYTES), NULL, 0);
+    bare_send(fd, hello.data, hello.len);
+    WAIT(&w, w.n_refused);
+    is_str(w.refused.text, "wrong proof: another run's key, or an intruder",
+           "the same proof for another rank is refused");
+    close(fd);
+    ok(world_end(&w), "nothing is left on the loop");
+    buf_release(&hello);
+}
+
+/* Each cut and each flipped bit of a good HELLO. */
+static void
+test_damaged_hello(void)
+{
+    struct world w;
+    struct buf hello = BUF_INIT(1024);
+    int refused = 0;
+    size_t n = 1;
+
+    world_init(&w);
+    for (size_t i = 0; i < n; i++) {
+        for (int cut = 0; cut < 2; cut++) {
+            int fd = bare_connect(&w), before = w.n_refused;
+
+            bare_make_hello(&w, fd, &hello);
+            n = hello.len;
+            if (!cut)
+                hello.data[i] = (char)(hello.data[i] ^ 1 << i % 8);
+            bare_send(fd, hello.data, cut ? i : n);
+            shutdown(fd, SHUT_WR);
+            WAIT(&w, w.n_refused > before);
+            refused += w.n_refused - before;
+            close(fd);
+        }
+    }
+    is_int(refused, 2 * (int)n, "every damaged HELLO is refused");
+    ok(n > 120 && w.n_peers == 0, "none of %zu was let in", 2 * n);
+    ok(still_open(&w), "a good one is let in");
+    ok(world_end(&w), "nothing is left on the loop");
+    buf_release(&hello);
+}
+
+/* ---- time and places ----------------------------------------------------- */
+
+static void
+test_deadline(void)
+{
+    struct world w;
+    struct buf hello = BUF_INIT(1024);
+    int64_t t = clock_now_ns();
+    int fd;
+
+    world_init(&w);
+    listener_set_limits(w.l, &(struct listener_limits){100, 50, 64});
+    is_str(stranger(&w, "", 0, false), "no valid HELLO within 0.1 s",
+           "who says nothing has to leave");
+    ok(clock_now_ns() - t >= NS_PER_S / 10, "not before its time");
+
+    /* One byte every now and then does not buy time. */
+    fd = bare_connect(&w);
+    bare_make_hello(&w, fd, &hello);
+    t = clock_now_ns();
+    for (size_t i = 0; i < hello.len && w.n_refused < 2; i++) {
+        int64_t next = clock_now_ns() + NS_PER_S / 200;
+
+        bare_send(fd, hello.data + i, 1);
+        WAIT(&w, clock_now_ns() >= next);
+    }
+    is_str(w.refused.text, "no valid HELLO within 0.1 s",
+           "who speaks slowly has to leave, too");
+    is_int(w.n_peers, 0, "it was not let in");
+    close(fd);
+    ok(still_open(&w), "a worker is let in");
+    ok(world_end(&w), "nothing is left on the loop");
+    buf_release(&hello);
+}
+
+/* Silent connections hold all places and the queue; a worker comes last. */
+static void
+test_idle_crowd(void)
+{
+    enum { CROWD = 200 };
+    struct world w;
+    int fd[CROWD];
+    int64_t t;
+
+    world_init(&w);
+    listener_set_limits(w.l, &(struct listener_limits){5000, 20, 64});
+    for (int i = 0; i < CROWD; i++)
+        fd[i] = bare_connect(&w);
+    t = clock_now_ns();
+    ok(world_meet(&w), "a worker gets in after %d idle connections", CROWD);
+    ok(clock_now_ns() - t < 4 * NS_PER_S, "long before their time is over");
+    ok(w.n_refused >= CROWD - 63, "those that were there longest made way");
+    ok(strstr(w.refused.text, "others wait"), "%s", w.refused.text);
+    for (int i = 0; i < CROWD; i++)
+        close(fd[i]);
+    WAIT(&w, w.n_refused == CROWD);
+    is_int(w.n_refused, CROWD, "each is reported once");
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+/* Workers that start together are not strangers to each other. */
+static void
+test_worker_crowd(void)
+{
+    enum { CROWD = 150 };
+    static struct side clients[CROWD];
+    struct world w;
+    struct err e = ERR_INIT;
+    int ready = 0;
+
+    memset(clients, 0, sizeof clients);
+    world_init(&w);
+    for (uint32_t i = 0; i < CROWD; i++)
+        conn_connect(&w.loop, "127.0.0.1", listener_get_port(w.l), run_key, i,
+                     8000, client_on_ready, &clients[i], &e);
+    for (int i = 0; i < CROWD; i++) {
+        WAIT(&w, clients[i].n_ready);
+        ready += clients[i].c != NULL;
+    }
+    is_int(ready, CROWD, "150 workers at once all get in");
+    is_int(w.n_peers, CROWD, "the coordinator knows all of them");
+    is_int(w.n_refused, 0, "nobody had to make way");
+    for (int i = 0; i < CROWD; i++)
+        if (clients[i].c)
+            conn_close(clients[i].c, false);
+    /* `take` knew one server side only: the last one to come. */
+    WAIT(&w, w.server.n_closed == CROWD);
+    is_int(w.server.n_closed, CROWD, "and hears of the end of each");
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+/* ---- what the coordinator's own code does -------------------------------- */
+
+static void
+test_refused_peer(void)
+{
+    struct world w;
+
+    world_init(&w);
+    w.refuse_peer = true;
+    world_connect(&w, run_key);
+    WAIT(&w, w.client.n_closed);
+    is_int(w.client.n_ready, 1, "a worker that on_peer refuses is ready first");
+    is_int(w.client.head.type, MSG_ERROR, "then it gets an ERROR");
+    ok(strstr((char *)w.client.body + 8, "rank 7 is taken"), "with the reason");
+    is_int(w.server.n_closed, 0, "the refusing side hears nothing more of it");
+    is_int(w.n_refused, 0, "and it is not taken for a stranger");
+    ok(world_end(&w), "nothing is left on the loop");
+
+    world_init(&w);
+    w.nobody_takes = true;
+    world_connect(&w, run_key);
+    WAIT(&w, w.client.n_closed);
+    ok(strstr((char *)w.client.body + 8, "nobody takes worker 7"),
+       "a conn that on_peer forgets is closed");
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+static void
+test_listener_closes(void)
+{
+    struct world w;
+    int fd[5];
+    uint8_t challenge[FRAME_HEAD_BYTES + WIRE_NONCE_BYTES];
+
+    world_init(&w);
+    w.close_listener = true;
+    ok(world_meet(&w), "a listener can be closed in on_peer");
+    ok(world_end(&w), "nothing is left on the loop");
+
+    world_init(&w);
+    w.close_listener = true;
+    for (int i = 0; i < 5; i++)
+        fd[i] = bare_connect(&w);
+    bare_send(fd[2], "no good can come of this, I suppose ......", 40);
+    WAIT(&w, w.n_refused);
+    for (int i = 0; i < 5; i++) {
+        while (bare_recv(&w, fd[i], challenge, 1))
+            continue;
+        close(fd[i]);
+    }
+    ok(world_end(&w), "and in on_refused, with strangers around");
+    is_int(w.n_refused, 1, "who are not told of any more");
+}
+
+/* ---- the worker's side --------------------------------------------------- */
+
+/* A coordinator that is none: it sends n bytes, and then, when there is a
+ * `proof`, answers the HELLO with it.  What on_ready gets to hear. */
+static const char *
+impostor(const void *p, size_t n, bool reflect, bool close_it)
+{
+    static struct side client;
+    struct world w;
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    uint8_t hello[FRAME_HEAD_BYTES + WIRE_MAX_HELLO];
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+    struct err e = ERR_INIT;
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    memset(&client, 0, sizeof client);
+    world_init(&w);
+    if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
+        getsockname(l, (struct sockaddr *)&a, &len) < 0)
+        return "no socket";
+    conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 200,
+                 client_on_ready, &client, &e);
+    fd = accept(l, NULL, NULL); /* the kernel has connected it */
+    bare_send(fd, p, n);
+    if (reflect && bare_recv(&w, fd, hello, FRAME_HEAD_BYTES + 68))
+        bare_send_frame(fd, MSG_WELCOME, hello + FRAME_HEAD_BYTES + 36,
+                        WIRE_PROOF_BYTES);
+    if (close_it)
+        shutdown(fd, SHUT_WR);
+    WAIT(&w, client.n_ready);
+    close(fd);
+    close(l);
+    if (!world_end(&w))
+        return "something is left on the loop";
+    if (client.n_ready != 1 || client.c)
+        return "on_ready is wrong";
+    /* without "connect to 127.0.0.1:4711: " */
+    return strncmp(client.why.text, "connect to 127.0.0.1:", 21)
+               ? client.why.text
+               : strstr(client.why.text + 21, ": ") + 2;
+}
+
+static void
+test_impostors(void)
+{
+    uint8_t challenge[FRAME_HEAD_BYTES + WIRE_NONCE_BYTES] = {0};
+    uint8_t frame[FRAME_HEAD_BYTES];
+    const char *why;
+
+    frame_encode(challenge, MSG_CHALLENGE, challenge + FRAME_HEAD_BYTES,
+                 WIRE_NONCE_BYTES, NULL, 0);
+    why = impostor(challenge, sizeof challenge, true, false);
+    ok(strstr(why, "is not the coordinator of this run"),
+       "a worker's own proof, thrown back at it: %s", why);
+    is_str(impostor("", 0, false, false),
+           "no WELCOME from the coordinator within 0.2 s", "silence");
+    is_str(impostor(challenge, sizeof challenge, false, false),
+           "no WELCOME from the coordinator within 0.2 s",
+           "silence after the challenge");
+    is_str(impostor("", 0, false, true),
+           "the coordinator closed the connection", "an end");
+    is_str(impostor(challenge, sizeof challenge, false, true),
+           "the coordinator does not accept this run key",
+           "an end after the challenge");
+    is_str(impostor("SSH-2.0-OpenSSH_9.2p1 Debian-2+deb12u3\r\n", 40, false,
+                    false),
+           "peer does not speak ebsp's protocol", "another server");
+    frame_encode(frame, MSG_WELCOME, NULL, 0, NULL, 0);
+    is_str(impostor(frame, sizeof frame, false, false),
+           "coordinator sent WELCOME, expected CHALLENGE",
+           "WELCOME without a challenge");
+    frame_encode_summed(frame, MSG_CHALLENGE, NULL, 0, 4, 0);
+    is_str(impostor(frame, sizeof frame, false, false),
+           "frame: bulk of 4 bytes, expected at most 0", "bulk for a stranger");
+    frame[4] = 3;
+    is_str(impostor(frame, sizeof frame, false, false),
+           "peer speaks protocol 3, this is 1", "another version");
+}
+
+static void
+test_addresses(void)
+{
+    struct world w;
+    struct side s = {0};
+    struct err e = ERR_INIT;
+    uint16_t port;
+
+    world_init(&w);
+    is_int(conn_connect(&w.loop, "192.0.2.1", 4711, run_key, 1, 100,
+                        client_on_ready, &s, &e),
+           -1, "an address that is not loopback");
+    is_int(e.code, ERR_CONFIG, "is refused before anything is sent");
+    ok(strstr(e.text, "\"192.0.2.1\""), "%s", e.text);
+    err_clear(&e);
+    ok(!listener_new(&w.loop, "0.0.0.0", 0, run_key, &world_handlers, &w, &e),
+       "nobody listens on all interfaces");
+    err_clear(&e);
+    ok(!listener_new(&w.loop, "::", 0, run_key, &world_handlers, &w, &e),
+       "in IPv6 neither");
+    err_clear(&e);
+    ok(!listener_new(&w.loop, "nowhere", 0, run_key, &world_handlers, &w, &e) &&
+           strstr(e.text, "\"nowhere\""),
+       "%s", e.text);
+    err_clear(&e);
+    port = listener_get_port(w.l);
+    ok(!listener_new(&w.loop, "127.0.0.1", port, run_key, &world_handlers, &w,
+                     &e) &&
+           e.code == ERR_SYS,
+       "a port that is taken: %s", e.text);
+
+    listener_close(w.l);
+    w.l = NULL;
+    uv_run(&w.loop, UV_RUN_NOWAIT);
+    uv_run(&w.loop, UV_RUN_NOWAIT);
+    err_clear(&e);
+    is_int(conn_connect(&w.loop, "localhost", port, run_key, 1, 5000,
+                        client_on_ready, &s, &e),
+           0, "nobody is there");
+    WAIT(&w, s.n_ready);
+    ok(s.why.code == ERR_SYS && strstr(s.why.text, "connection refused"), "%s",
+       s.why.text);
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+static void
+test_ipv6(void)
+{
+    struct world w;
+    struct err e = ERR_INIT;
+    struct listener *l;
+
+    world_init(&w);
+    l = listener_new(&w.loop, "::1", 0, run_key, &world_handlers, &w, &e);
+    if (l) {
+        conn_connect(&w.loop, "::1", listener_get_port(l), run_key, 7, 5000,
+                     client_on_ready, &w.client, &e);
+        WAIT(&w, w.client.n_ready && w.server.c);
+        ok(w.client.c && !strncmp(conn_get_peer(w.client.c), "[::1]:", 6),
+           "IPv6 works: %s", w.client.c ? conn_get_peer(w.client.c) : "");
+    } else {
+        skip("this machine has no IPv6 loopback");
+    }
+    listener_close(l);
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
+/* The nth allocation from the start of a handshake on fails. */
+static void
+test_no_memory(void)
+{
+    int met = 0, failed = 0, left = 0, odd = 0, n;
+
+    for (n = 0; n < 40 && met < 5; n++) {
+        struct world w;
+        struct err e = ERR_INIT;
+        int started;
+
+        world_init(&w);
+        mem_fail_after(n);
+        started = conn_connect(&w.loop, "127.0.0.1", listener_get_port(w.l),
+                               run_key, 7, 500, client_on_ready, &w.client, &e);
+        if (started == 0)
+            WAIT(&w, w.client.n_ready && (!w.client.c || w.server.c));
+        mem_fail_after(-1);
+        if (w.client.c)
+            met++;
+        else
+            failed++;
+        odd += started < 0 ? e.code != ERR_NOMEM : w.client.n_ready != 1;
+        left += !world_end(&w);
+    }
+    ok(met == 5 && failed > 5, "%d allocations can fail", n - met);
+    is_int(odd, 0, "each failure is told once");
+    is_int(left, 0, "nothing is left on the loop");
+}
+
+int
+main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    test_wrong_key();
+    test_strangers();
+    test_replay();
+    test_damaged_hello();
+    test_deadline();
+    test_idle_crowd();
+    test_worker_crowd();
+    test_refused_peer();
+    test_listener_closes();
+    test_impostors();
+    test_addresses();
+    test_ipv6();
+    test_no_memory();
+    return done();
+}
