@@ -8,9 +8,13 @@
 # ebsp_teardown in it.
 bats_require_minimum_version 1.5.0
 
-# By hand (`bats tests/bats/x.bats`) nothing is set: take what quickstart built.
+# By hand (`bats ../tests/bats/x.bats`) nothing is set: take the build that we
+# are in, else the one of quickstart.
 EBSP_SRCDIR=${EBSP_SRCDIR:-$(cd "$BATS_TEST_DIRNAME/../.." && pwd)}
-EBSP_BUILDDIR=${EBSP_BUILDDIR:-$EBSP_SRCDIR/build}
+if [ -z "${EBSP_BUILDDIR:-}" ]; then
+    EBSP_BUILDDIR=$EBSP_SRCDIR/build
+    [ ! -x "$PWD/ebsp" ] || EBSP_BUILDDIR=$PWD
+fi
 EBSP=${EBSP:-$EBSP_BUILDDIR/ebsp}
 EBSP_SHARED=${EBSP_SHARED:-$EBSP_SRCDIR/../shared}
 export EBSP_SRCDIR EBSP_BUILDDIR EBSP EBSP_SHARED
