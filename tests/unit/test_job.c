@@ -1,0 +1,227 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Jobs, event streams, and what a worker is told. */
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
+#include "job/events.h"
+#include "job/job.h"
+#include "job/rundir.h"
+#include "tap.h"
+#include "wire/join.h"
+
+#include <math.h>
+#include <unistd.h>
+
+static const char text[] =
+    "{\"name\": \"t\", \"input\": [8], \"layers\": [\n"
+    "  {\"type\": \"dense\", \"units\": 3},\n"
+    "  {\"type\": \"softmax_cross_entropy\"}],\n"
+    " \"data\": {\"type\": \"blobs\", \"classes\": 3, \"features\": 8},\n"
+    " \"batch\": 10, \"epochs\": 4,\n"
+    " \"schedule\": {\"type\": \"step\", \"milestones\": [2], "
+    "\"gamma\": 0.1},\n"
+    " \"lr_scaling\": \"sqrt\",\n"
+    " \"optimizer\": {\"type\": \"sgd\", \"lr\": 0.5}}\n";
+
+static void
+defaults_and_origins(void)
+{
+    struct err e = ERR_INIT;
+    struct buf b = BUF_INIT(JSON_MAX_BYTES);
+    struct job j, again;
+
+    if (!ok(job_parse(&j, "t.json", ".", text, sizeof text - 1, &e) == 0,
+            "job %s", e.text))
+        return;
+    ok(j.workers == 4 && j.threads == 1 && j.seed == 1 &&
+           !strcmp(j.policy, "bsp"),
+       "defaults");
+    ok(fabs(job_learning_rate(&j, 0, 400, 4) - 1.0) < 1e-12,
+       "sqrt scaling of 4 pushes doubles the learning rate");
+    ok(fabs(job_learning_rate(&j, 199, 400, 1) - 0.5) < 1e-12 &&
+           fabs(job_learning_rate(&j, 200, 400, 1) - 0.05) < 1e-12,
+       "a step falls after two of four epochs, counted in samples");
+    ok(job_dump(&j, &b, &e) == 0 &&
+           job_parse(&again, "again", ".", b.data, b.len, &e) == 0,
+       "the effective job is a job %s", e.text);
+    ok(again.workers == 4 && again.batch == 10, "the same one");
+    ok(json_object_get(json_object_get(again.doc.root, "origin"), "seed") !=
+           NULL,
+       "it tells what was a default");
+    job_release(&again);
+    job_release(&j);
+    buf_release(&b);
+}
+
+static void
+every_cut_is_refused(void)
+{
+    int refused = 1;
+
+    for (size_t n = 0; n + 2 < sizeof text; n++) {
+        struct err e = ERR_INIT;
+        struct job j;
+
+        if (job_parse(&j, "cut", ".", text, n, &e) == 0 || e.code != ERR_CONFIG)
+            refused = 0;
+    }
+    ok(refused, "a job cut off anywhere is refused");
+}
+
+static void
+out_of_memory_is_told(void)
+{
+    int done_at = -1, told = 1;
+
+    for (long n = 0; n < 2000 && done_at < 0; n++) {
+        struct err e = ERR_INIT;
+        struct job j;
+
+        mem_fail_after(n);
+        if (job_parse(&j, "t.json", ".", text, sizeof text - 1, &e) == 0) {
+            done_at = (int)n;
+            job_release(&j);
+        } else if (e.code != ERR_NOMEM) {
+            printf("# allocation %ld: %d %s\n", n, (int)e.code, e.text);
+            told = 0;
+        }
+        mem_fail_after(-1);
+    }
+    ok(done_at > 5, "reading a job takes %d allocations", done_at);
+    ok(told, "each of them may fail");
+}
+
+static void
+events_are_json_lines(void)
+{
+    char dir[] = "/tmp/ebsp-test-XXXXXX", *path;
+    struct err e = ERR_INIT;
+    struct events *ev;
+    struct buf b = BUF_INIT(10000);
+    struct json_doc d;
+
+    if (!mkdtemp(dir)) {
+        skip("no folder in /tmp");
+        return;
+    }
+    path = fs_join(dir, "events.jsonl");
+    ev = events_open(path, false, 1000, &e);
+    events_begin(ev, 500001000, "push");
+    events_uint(ev, "rank", 3);
+    events_num(ev, "loss", NAN);
+    events_str(ev, "text", "a\"b\\c\n\x01\xff");
+    events_end(ev);
+    ok(events_close(ev, &e) == 0 && fs_read(path, &b, &e) == 0, "written %s",
+       e.text);
+    if (ok(json_doc_parse(&d, "line", b.data, b.len, &e) == 0, "is JSON %s",
+           e.text)) {
+        ok(json_real_value(json_object_get(d.root, "t")) == 0.5, "time");
+        ok(json_is_null(json_object_get(d.root, "loss")), "NaN is null");
+        json_doc_release(&d);
+    }
+    ok(!events_open(path, false, 0, &e), "a stream is not overwritten: %s",
+       e.text);
+    err_clear(&e);
+    ev = events_open("/dev/full", true, 0, &e);
+    if (ev) {
+        events_begin(ev, 0, "x");
+        events_end(ev);
+        ok(events_close(ev, &e) == -1, "a full disk is told: %s", e.text);
+    } else {
+        skip("no /dev/full");
+    }
+    events_begin(NULL, 0, "x");
+    events_end(NULL);
+    ok(events_close(NULL, NULL) == 0, "no stream is fine");
+    buf_release(&b);
+    fs_remove(dir, NULL);
+    mem_free(path);
+}
+
+static void
+join_round_trip(void)
+{
+    char host[] = "127.0.0.1", dir[] = "/x", job[] = "{\"a\": \"\\u00e9\"}";
+    struct join j = {.host = host,
+                     .port = 4711,
+                     .rank = 7,
+                     .threads = 2,
+                     .job_dir = dir,
+                     .job = job,
+                     .slow = 2.5,
+                     .pace_ms = 10};
+    struct buf b = BUF_INIT(JOIN_MAX_BYTES);
+    struct err e = ERR_INIT;
+    struct join k;
+    size_t n = 0, head;
+    int refused = 1;
+
+    for (int i = 0; i < JOIN_KEY_BYTES; i++)
+        j.key[i] = (uint8_t)(i * 37);
+    ok(join_encode(&j, &b, &e) == 0, "encode %s", e.text);
+    head = (size_t)(strchr(b.data, '\n') - b.data);
+    b.data[head] = '\0';
+    ok(join_decode_head(b.data, &n, &e) == 0 && n == b.len - head - 1,
+       "head tells the length");
+    ok(join_decode(&k, b.data + head + 1, n, &e) == 0, "decode %s", e.text);
+    ok(!memcmp(k.key, j.key, sizeof k.key) && k.port == 4711 && k.rank == 7 &&
+           k.slow == 2.5 && !strcmp(k.job, job),
+       "the same");
+    join_release(&k);
+    for (size_t cut = 0; cut < n; cut++)
+        if (join_decode(&k, b.data + head + 1, cut, NULL) == 0)
+            refused = 0;
+    ok(refused, "cut off anywhere it is refused");
+    ok(join_decode_head("ebsp-join 2 5", &n, NULL) == -1 &&
+           join_decode_head("ebsp-join 1 -5", &n, NULL) == -1 &&
+           join_decode_head("ebsp-join 1 99999999999", &n, NULL) == -1 &&
+           join_decode_head("hello", &n, NULL) == -1,
+       "other heads are refused");
+    buf_release(&b);
+}
+
+static void
+run_directories(void)
+{
+    char dir[] = "/tmp/ebsp-test-XXXXXX", *path, *found;
+    struct err e = ERR_INIT;
+
+    if (!mkdtemp(dir)) {
+        skip("no folder in /tmp");
+        return;
+    }
+    path = rundir_new(dir, "x", &e);
+    is_str(path, dir, "an empty folder is taken");
+    mem_free(path);
+    ok(!rundir_find_checkpoint(dir, &e), "no checkpoint: %s", e.text);
+    for (int i = 0; i < 3; i++) {
+        char *c = mem_printf("%s/checkpoint-%012d", dir, i * 7);
+        char *state = fs_join(c, "state.json");
+
+        fs_mkdir(c, true, NULL);
+        if (i < 2) /* the last one has lost its state */
+            fs_write(state, "{}", 2, NULL);
+        mem_free(c);
+        mem_free(state);
+    }
+    found = rundir_find_checkpoint(dir, NULL);
+    ok(found && strstr(found, "checkpoint-000000000007"),
+       "the newest whole checkpoint: %s", found);
+    mem_free(found);
+    err_clear(&e);
+    ok(!rundir_new(dir, "x", &e), "a folder in use is refused: %s", e.text);
+    fs_remove(dir, NULL);
+}
+
+int
+main(void)
+{
+    defaults_and_origins();
+    every_cut_is_refused();
+    out_of_memory_is_told();
+    events_are_json_lines();
+    join_round_trip();
+    run_directories();
+    return done();
+}
