@@ -11,6 +11,10 @@ MAN_PODS = \
 
 # policy
 MAN_PODS += man/ebsp-policy.1.pod man/ebsp-policy.3.pod
+MAN_PODS += man/ebsp-policy-asp.7.pod man/ebsp-policy-backup.7.pod \
+	man/ebsp-policy-bsp.7.pod man/ebsp-policy-dssp.7.pod \
+	man/ebsp-policy-elasticbsp.7.pod man/ebsp-policy-kasync.7.pod \
+	man/ebsp-policy-ssp.7.pod
 
 man_MANS = $(MAN_PODS:.pod=)
 EXTRA_DIST += $(MAN_PODS)

@@ -45,6 +45,7 @@ BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
 EXTRA_DIST += tests/bats/jobs.bash
 
 # build, manual
+BATS_TESTS += tests/bats/policy-pages.bats
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats \
 	tests/bats/helpers.bats tests/bats/install.bats
 
