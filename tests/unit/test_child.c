@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "io/child.h"
 
+#include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
 #include <sys/wait.h>
@@ -176,6 +177,7 @@ static void
 test_kill(void)
 {
     struct seen s;
+    int gone[2];
 
     ok(start(&s, "trap '' TERM; echo up; while :; do sleep 1; done", "") &&
            wait_for(&s.lines),
@@ -186,11 +188,17 @@ test_kill(void)
     ok(wait_for(&s.exits), "and ends");
     is_int(s.signal, SIGKILL, "by the signal that is told");
 
-    /* The background sleep would hold the pipes open. */
-    ok(start(&s, "sleep 1000 & echo $!; wait", "") && wait_for(&s.lines),
+    /* The grandchild has the writing end of `gone`, too. */
+    if (pipe(gone) < 0)
+        return;
+    ok(start(&s, "sleep 1000 & echo up; wait", "") && wait_for(&s.lines),
        "a child with a child");
+    close(gone[1]);
     is_int(child_kill(s.child, SIGTERM), 0, "is killed");
-    ok(wait_for(&s.exits), "its group goes with it");
+    ok(wait_for(&s.exits), "and ends");
+    ok(poll(&(struct pollfd){gone[0], POLLIN, 0}, 1, 5000) == 1,
+       "and its child with it");
+    close(gone[0]);
 
     memset(&s, 0, sizeof s);
     ok(start(&s, "while :; do echo y; done", ""), "a child that floods");

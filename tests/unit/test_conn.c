@@ -322,9 +322,9 @@ test_refusals(void)
     ok(world_end(&w), "nothing is left on the loop");
 }
 
-/* A peer that vanishes while we write has perhaps said why. */
+/* A peer that vanishes while we write, or before, has perhaps said why. */
 static void
-test_lost_writer(void)
+test_lost_writer(bool before)
 {
     struct world w;
     struct err e = ERR_INIT;
@@ -336,16 +336,19 @@ test_lost_writer(void)
 
     world_init(&w);
     fd = bare_meet(&w);
-    push(&w.server, "", v, BIG_FLOATS, &e);
+    if (!before)
+        push(&w.server, "", v, BIG_FLOATS, &e);
     msg_put_error(&b, &m);
     bare_send_frame(fd, MSG_ERROR, b.data, b.len);
     setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
     close(fd); /* a reset */
+    if (before)
+        push(&w.server, "", v, BIG_FLOATS, &e);
     WAIT(&w, w.server.n_closed);
     is_int(w.server.why.code, ERR_SYS, "a peer that resets is lost");
     is_int(w.server.n_done, 1, "the memory of the bulk comes back");
     is_int(w.server.n_failed, 1, "as not sent");
-    is_int(w.server.n_frame, 1, "its last words are heard");
+    is_int(w.server.n_frame, 1, "the peer's last words are heard");
     ok(world_end(&w), "nothing is left on the loop");
     buf_release(&b);
     mem_free(v);
@@ -379,6 +382,8 @@ test_close_in(int where, bool flush, const char *name)
     }
     ok(w.server.n_closed == 1 && w.client.n_closed == 1, "closed %s %s", name,
        flush ? "with flush" : "at once");
+    if (where == IN_BODY)
+        is_int(w.server.n_frame, 0, "the rest of the frame is not delivered");
     if (where != IN_CLOSED) /* there the peer was first, and has cut us off */
         is_int(w.server.why.code, ERR_OK, "which is no error");
     ok(world_end(&w), "nothing is left on the loop");
@@ -456,7 +461,8 @@ main(void)
     test_flipped();
     test_thrown_out();
     test_refusals();
-    test_lost_writer();
+    test_lost_writer(false);
+    test_lost_writer(true);
     test_closing();
     test_close_twice();
     test_linger();
