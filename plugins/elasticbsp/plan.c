@@ -92,28 +92,35 @@ ask_zipline(struct elastic *e, const struct deal *d, struct zipline_plan *plan)
     return -1;
 }
 
-static int
-keeps_max_gap(const struct deal *d, const struct zipline_plan *plan)
+/* Of a superstep, if it goes by the plan. */
+struct totals {
+    uint64_t iterations;  /* of all */
+    uint64_t least, most; /* of one worker */
+    double waits_ns;      /* for the barrier */
+};
+
+static struct totals
+sum_up(const struct deal *d, const struct zipline_plan *plan)
 {
-    uint64_t least = UINT64_MAX, most = 0;
+    struct totals t = {.least = UINT64_MAX};
 
     for (uint64_t i = 0; i < d->n; i++) {
         uint64_t f = d->e->choices[i].count + plan->points[i].index;
 
-        least = f < least ? f : least;
-        most = f > most ? f : most;
+        t.iterations += f;
+        t.least = f < t.least ? f : t.least;
+        t.most = f > t.most ? f : t.most;
+        t.waits_ns += (double)(plan->barrier - plan->points[i].time);
     }
-    return most - least <= d->e->max_gap;
+    return t;
 }
 
-static double
-sum_waits_ns(const struct deal *d, const struct zipline_plan *plan)
+static int
+keeps_max_gap(const struct deal *d, const struct zipline_plan *plan)
 {
-    double sum = 0;
+    struct totals t = sum_up(d, plan);
 
-    for (uint64_t i = 0; i < d->n; i++)
-        sum += (double)(plan->barrier - plan->points[i].time);
-    return sum;
+    return t.most - t.least <= d->e->max_gap;
 }
 
 /* What the objective wants small. */
@@ -126,7 +133,7 @@ judge(const struct deal *d, const struct zipline_plan *plan)
     case ZIPLINE_RATE:
         return (double)plan->distance / length;
     case ZIPLINE_WASTE:
-        return sum_waits_ns(d, plan) / length;
+        return sum_up(d, plan).waits_ns / length;
     default:
         return (double)plan->distance;
     }
@@ -182,15 +189,7 @@ static void
 note_plan(const struct deal *d, const struct zipline_plan *plan, int64_t now_ns)
 {
     const struct elastic *e = d->e;
-    uint64_t total = 0, least = UINT64_MAX, most = 0;
-
-    for (uint64_t i = 0; i < d->n; i++) {
-        uint64_t quota = e->workers[e->choices[i].worker].quota;
-
-        total += quota;
-        least = quota < least ? quota : least;
-        most = quota > most ? quota : most;
-    }
+    struct totals t = sum_up(d, plan);
     struct ebsp_value v[] = {
         {"number", (double)e->number},
         {"workers", (double)d->n},
@@ -198,9 +197,9 @@ note_plan(const struct deal *d, const struct zipline_plan *plan, int64_t now_ns)
         {"predicted_barrier_ms", (double)plan->barrier / MS},
         {"predicted_distance_ms", (double)plan->distance / MS},
         {"predicted_wait_ms", e->predicted_wait_ns / MS},
-        {"planned_iterations", (double)total},
-        {"least_iterations", (double)least},
-        {"most_iterations", (double)most},
+        {"planned_iterations", (double)t.iterations},
+        {"least_iterations", (double)t.least},
+        {"most_iterations", (double)t.most},
     };
     struct ebsp_note note = {
         .struct_size = sizeof note,
@@ -230,7 +229,7 @@ hand_out(struct elastic *e, const struct deal *d,
     }
     e->phase = RUN;
     e->predicted_ns = plan->barrier;
-    e->predicted_wait_ns = sum_waits_ns(d, plan);
+    e->predicted_wait_ns = sum_up(d, plan).waits_ns;
 }
 
 int32_t

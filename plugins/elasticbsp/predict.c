@@ -22,7 +22,7 @@ predict_observe(struct predict *p, int64_t interval_ns)
 static int64_t
 get_median(const struct predict *p)
 {
-    int64_t v[PREDICT_MEMORY];
+    int64_t v[PREDICT_MEMORY] = {0};
     uint32_t n = p->n < PREDICT_MEMORY ? (uint32_t)p->n : PREDICT_MEMORY;
 
     for (uint32_t i = 0; i < n; i++) {
