@@ -316,7 +316,7 @@ job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
 
 double
 job_learning_rate(const struct job *j, uint64_t samples_done,
-                  uint64_t samples_total, uint32_t k)
+                  uint64_t samples_total, double k)
 {
     double part =
         samples_total ? (double)samples_done / (double)samples_total : 0.0;

@@ -75,9 +75,10 @@ int job_open_data(const struct job *j, const char *data_dir,
  * not the job file's came from. */
 int job_dump(const struct job *j, struct buf *to, struct err *err);
 
-/* Learning rate of an update that averages k pushes, when samples_done of
+/* Learning rate of an update that averages k pushes (a sum of them averages
+ * one), when samples_done of
  * samples_total (over all epochs) are consumed. */
 double job_learning_rate(const struct job *j, uint64_t samples_done,
-                         uint64_t samples_total, uint32_t k);
+                         uint64_t samples_total, double k);
 
 #endif

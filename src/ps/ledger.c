@@ -8,6 +8,7 @@
 
 #include <ebsp/policy.h>
 
+#include <math.h>
 #include <string.h>
 
 int
@@ -108,8 +109,13 @@ int
 ledger_commit(struct ledger *l, double weight, uint32_t pushes, double *lr,
               struct err *err)
 {
+    /* How many pushes stand behind one unit of weight: all of them in a mean,
+     * one in a sum, which has been scaled by their number already. */
+    double total = fabs(weight * store_get_weight(l->store));
+    double k = total > 0.0 ? pushes / total : pushes;
+
     *lr = job_learning_rate(l->job, assign_get_done(l->assign),
-                            assign_get_total(l->assign), pushes);
+                            assign_get_total(l->assign), k);
     if (store_commit(l->store, weight, *lr, err) != 0)
         return -1;
     for (size_t i = 0; i < l->n_added; i++)

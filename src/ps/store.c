@@ -157,6 +157,12 @@ store_add(struct store *s, const float *push, uint32_t kind, double weight,
     return 0;
 }
 
+double
+store_get_weight(const struct store *s)
+{
+    return s->weight_sum;
+}
+
 /* A vector that may be written: the current one when only the store refers to
  * it, else a spare one with the same content. */
 static struct params *

@@ -45,6 +45,8 @@ const float *store_peek(const struct store *s);
 /* accumulator += weight * push; kind is EBSP_PUSH_*; kinds do not mix. */
 int store_add(struct store *s, const float *push, uint32_t kind, double weight,
               struct err *err);
+/* The sum of the weights of what was added. */
+double store_get_weight(const struct store *s);
 /* One update with weight * accumulator, then the accumulator is empty.
  * gradient: one optimizer step at learning rate lr (statistics move by the
  * weighted mean of what was pushed); delta: parameters += weight * sum; model:
