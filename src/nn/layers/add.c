@@ -3,6 +3,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "nn/layers/types.h"
+#include "nn/plan.h"
 
 #include <string.h>
 
@@ -23,6 +24,36 @@ read_add(const struct layer_reader *r, struct layer *l, struct err *err)
     return 0;
 }
 
+/* In place of an input that nobody needs any more, if there is one. */
+static int
+forward_add(struct plan *p, const struct layer *l, struct err *err)
+{
+    struct layer_state *s = plan_state(p, l);
+    struct value *out = plan_out(p, l);
+    const dnnl_memory_desc_t *md = &plan_in(p, l, 0)->data.md;
+    const struct tensor *in[LAYER_INPUTS];
+    struct tensor t[LAYER_INPUTS];
+    bool placed = false;
+    float slope = 0.0f;
+
+    for (size_t i = 0; i < l->n_in; i++) {
+        const struct value *v = plan_in(p, l, i);
+
+        if (plan_as(p, l, &v->data, md, &t[i], err) != 0)
+            return -1;
+        in[i] = &t[i];
+        if (!placed && plan_may_overwrite(p, v)) {
+            out->data = t[i];
+            placed = true;
+        }
+    }
+    if (!placed && plan_new_tensor(p, md, &out->data, err) != 0)
+        return -1;
+    s->relu_done = plan_next_relu(p, l, &slope) != NULL;
+    return plan_sum(p, l, "forward", &out->data, in, l->n_in,
+                    s->relu_done ? RECT_DATA : RECT_NONE, slope, NULL, err);
+}
+
 static const char *const keys[] = {LAYER_KEYS, NULL};
 
 const struct layer_type layer_add = {
@@ -32,4 +63,6 @@ const struct layer_type layer_add = {
     .min_inputs = 2,
     .max_inputs = LAYER_INPUTS,
     .read = read_add,
+    .forward = forward_add,
+    .backward = plan_grad_pass,
 };

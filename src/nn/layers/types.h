@@ -24,4 +24,7 @@ extern const struct layer_type layer_add;                   /* add.c */
 extern const struct layer_type layer_softmax_cross_entropy; /* loss.c */
 extern const struct layer_type layer_mse;                   /* loss.c */
 
+/* True for relu and leaky_relu. */
+bool relu_get_slope(const struct layer *l, float *slope);
+
 #endif

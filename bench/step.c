@@ -1,0 +1,176 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Time of one training step (forward, backward, plain SGD) of a job's network
+ * on random input:
+ *
+ *   step JOB.json [--threads T] [--batch B] [--seconds S] [--verbose]
+ *
+ * Not built by `make`; see bench/README.md. */
+#include "base/buf.h"
+#include "base/clock.h"
+#include "base/err.h"
+#include "base/json.h"
+#include "base/mem.h"
+#include "base/rng.h"
+#include "base/str.h"
+#include "base/vec.h"
+#include "nn/net.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#define MAX_STEPS 100000
+
+struct bench {
+    struct json_doc doc;
+    struct graph *graph;
+    struct net *net;
+    struct net_batch batch;
+    float *x, *params, *grads;
+    int32_t *label;
+    uint64_t *key;
+    double *ms;
+};
+
+static int
+by_value(const void *a, const void *b)
+{
+    const double *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+static int
+fill(struct bench *b, size_t n, struct err *err)
+{
+    size_t width = shape_count(graph_get_input(b->graph));
+    size_t n_floats = graph_get_segments(b->graph)->n_floats;
+    uint64_t classes = (uint64_t)graph_get_outputs(b->graph);
+    struct rng rng;
+
+    b->x = mem_alloc_aligned(n * width * sizeof *b->x);
+    b->params = mem_alloc_aligned(n_floats * sizeof *b->params);
+    b->grads = mem_alloc_aligned(n_floats * sizeof *b->grads);
+    b->label = mem_alloc(n, sizeof *b->label);
+    b->key = mem_alloc(n, sizeof *b->key);
+    b->ms = mem_alloc(MAX_STEPS, sizeof *b->ms);
+    if (!b->x || !b->params || !b->grads || !b->label || !b->key || !b->ms)
+        return err_nomem(err);
+    rng_init(&rng, 1);
+    for (size_t i = 0; i < n * width; i++)
+        b->x[i] = (float)rng_normal(&rng);
+    for (size_t i = 0; i < n; i++) {
+        b->label[i] = (int32_t)rng_below(&rng, classes);
+        b->key[i] = rng_u64(&rng);
+    }
+    graph_init_params(b->graph, 1, b->params);
+    b->batch = (struct net_batch){
+        .n = n, .x = b->x, .label = b->label, .key = b->key};
+    return 0;
+}
+
+/* Median and number of steps within `seconds`, after three to warm up. */
+static int
+measure(struct bench *b, double seconds, double *ms, size_t *steps,
+        struct net_result *r, struct err *err)
+{
+    size_t n_floats = graph_get_segments(b->graph)->n_floats, n = 0;
+    int64_t start = clock_now_ns();
+
+    for (int warm = 3; n < MAX_STEPS; warm--) {
+        int64_t t = clock_now_ns();
+
+        if (net_step(b->net, &b->batch, b->params, b->grads, NULL, r, err) != 0)
+            return -1;
+        vec_axpy(b->params, -0.01f, b->grads, n_floats);
+        if (warm > 0) {
+            start = clock_now_ns();
+            continue;
+        }
+        b->ms[n++] = (double)(clock_now_ns() - t) * 1e-6;
+        if (n >= 5 && (double)(clock_now_ns() - start) * 1e-9 > seconds)
+            break;
+    }
+    qsort(b->ms, n, sizeof *b->ms, by_value);
+    *ms = b->ms[n / 2];
+    *steps = n;
+    return 0;
+}
+
+static int
+run(struct bench *b, const char *path, int threads, size_t batch,
+    double seconds, int verbose, struct err *err)
+{
+    struct net_options o = {.threads = threads};
+    struct buf text = BUF_INIT(1 << 20);
+    struct net_result r = {0};
+    struct jcur root;
+    size_t steps;
+    double ms;
+
+    if (json_doc_load(&b->doc, path, err) != 0)
+        return -1;
+    root = jcur_root(&b->doc);
+    b->graph = graph_new(&root, err);
+    if (!b->graph || fill(b, batch, err) != 0)
+        return -1;
+    b->net = net_new(b->graph, &o, err);
+    if (!b->net || measure(b, seconds, &ms, &steps, &r, err) != 0)
+        return -1;
+    if (verbose) {
+        net_describe(b->net, &text);
+        fputs(text.data ? text.data : "", stdout);
+        buf_release(&text);
+    }
+    printf("%s batch %zu threads %d: %.3f ms/step (median of %zu), %.1f "
+           "samples/s, %.1f GFLOP/s forward+backward, %.1f MB, loss %.5f\n",
+           path, batch, threads, ms, steps, (double)batch / ms * 1e3,
+           3.0 * graph_get_flop(b->graph) * (double)batch / ms * 1e-6,
+           (double)net_get_memory(b->net) * 1e-6, r.loss);
+    return 0;
+}
+
+int
+main(int argc, char **argv)
+{
+    struct bench b = {0};
+    struct err err = ERR_INIT;
+    uint64_t threads = 1, batch = 128;
+    double seconds = 3.0;
+    int bad = argc < 2, verbose = 0, status;
+
+    for (int i = 2; i < argc && !bad; i++) {
+        if (!strcmp(argv[i], "--verbose"))
+            verbose = 1;
+        else if (i + 1 == argc)
+            bad = 1;
+        else if (!strcmp(argv[i], "--threads"))
+            bad = !str_u64(argv[++i], &threads) || threads < 1 || threads > 999;
+        else if (!strcmp(argv[i], "--batch"))
+            bad = !str_u64(argv[++i], &batch) || batch < 1;
+        else if (!strcmp(argv[i], "--seconds"))
+            bad = !str_f64(argv[++i], &seconds);
+        else
+            bad = 1;
+    }
+    if (bad) {
+        fputs("usage: step JOB.json [--threads T] [--batch B] [--seconds S] "
+              "[--verbose]\n",
+              stderr);
+        return 2;
+    }
+    status = run(&b, argv[1], (int)threads, (size_t)batch, seconds, verbose,
+                 &err);
+    if (status != 0)
+        fprintf(stderr, "step: %s\n", err.text);
+    net_free(b.net);
+    graph_free(b.graph);
+    json_doc_release(&b.doc);
+    mem_free(b.x);
+    mem_free(b.params);
+    mem_free(b.grads);
+    mem_free(b.label);
+    mem_free(b.key);
+    mem_free(b.ms);
+    return status == 0 ? 0 : (int)err.code;
+}

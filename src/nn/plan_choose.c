@@ -1,0 +1,58 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Every choice between ways that compute the same lies here, and nowhere else:
+ * what measuring on the machine would replace. */
+#include "nn/layers/types.h"
+#include "nn/plan.h"
+
+#include <string.h>
+
+/* Floats in a vector register, which is the block of channels that oneDNN
+ * pads to. */
+static int64_t
+vector_lanes(void)
+{
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+
+    return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core ? 16
+                                                                        : 8;
+}
+
+/* Blocked channels (nChw8c, nChw16c: what oneDNN takes when asked for `any`)
+ * are a few percent faster than nhwc where channels fill the blocks; where
+ * they do not, padding wastes more: LeNet's convolutions (20 and 50 channels)
+ * take 40 % longer blocked than in nhwc.  One layout for the whole network,
+ * decided by where its work is: reordering between layers costs more. */
+dnnl_format_tag_t
+plan_choose_images(const struct graph *g)
+{
+    const int64_t lanes = vector_lanes();
+    double fits = 0.0, pads = 0.0;
+
+    for (size_t i = 0; i < g->n; i++) {
+        const struct layer *l = &g->layer[i];
+
+        if (l->type != &layer_conv2d)
+            continue;
+        if (l->out.dim[0] % lanes == 0)
+            fits += l->flop;
+        else
+            pads += l->flop;
+    }
+    return pads > fits ? dnnl_nhwc : dnnl_format_tag_any;
+}
+
+/* Winograd (3x3, stride 1) wins on some machines and shapes only. */
+dnnl_alg_kind_t
+plan_choose_conv(const struct layer *l)
+{
+    (void)l;
+    return dnnl_convolution_direct;
+}
+
+/* One of both has to be put into the order of the other, three times a step:
+ * the smaller one. */
+bool
+plan_choose_dense_image(const struct plan *p, int64_t units)
+{
+    return units < (int64_t)p->n;
+}
