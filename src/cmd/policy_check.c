@@ -125,10 +125,12 @@ print_report(const struct policy_args *args, const struct conform_report *r,
 int
 policy_check(const struct policy_args *args, struct err *err)
 {
-    struct outcome *o = mmap(NULL, sizeof *o, PROT_READ | PROT_WRITE,
-                             MAP_SHARED | MAP_ANONYMOUS, -1, 0);
+    const int prot = PROT_READ | PROT_WRITE, flags = MAP_SHARED | MAP_ANONYMOUS;
+    struct outcome *o;
     int r;
 
+    /* cppcheck-suppress invalidFunctionArg ; -1 is right for no file */
+    o = mmap(NULL, sizeof *o, prot, flags, -1, 0);
     if (o == MAP_FAILED)
         return err_errno(err, "mmap");
     r = run_apart(args, o, err);

@@ -1,23 +1,20 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What `ebsp policy new` writes.  tests/bats/policy.bats builds and checks it.
- */
+ * A line is one literal, short enough that clang-format leaves it whole. */
 #include "cmd/policy.h"
 
 #include <stddef.h>
 
-/* clang-format off: the lines of a file */
 const char *const policy_template[] = {
-    "/* @NAME@: a synchronization policy for ebsp.  See ebsp-policy(3).",
+    "/* @NAME@: a synchronization policy for ebsp.",
     " *",
-    " * To start from: each push is applied when it arrives, the less the "
-    "staler it",
-    " * is (staleness-aware asynchronous SGD; Zhang et al., IJCAI 2016), and "
-    "its",
-    " * worker goes on at once.",
+    " * To start from: each push is applied when it arrives, with the less",
+    " * weight the staler it is (staleness-aware asynchronous SGD; Zhang et",
+    " * al., IJCAI 2016), and its worker goes on at once.",
     " *",
-    " * A policy is a pure state machine: no clock, no files, no threads, no "
-    "static",
-    " * variables.  The same events must give the same actions. */",
+    " * A policy is a pure state machine: no clock, no files, no threads, no",
+    " * static variables; the same events give the same actions.  What it is",
+    " * told and what it may do: ebsp-policy(3). */",
     "#include <ebsp/policy.h>",
     "",
     "#include <stdlib.h>",
@@ -57,8 +54,8 @@ const char *const policy_template[] = {
     "",
     "/* -1: the host has refused; the callback must return -1, too. */",
     "static int32_t",
-    "act(const struct policy *p, uint32_t kind, uint32_t worker, double "
-    "weight)",
+    "act(const struct policy *p, uint32_t kind, uint32_t worker,",
+    "    double weight)",
     "{",
     "    struct ebsp_action action = {",
     "        .struct_size = sizeof action,",
@@ -146,11 +143,10 @@ const char *const policy_readme[] = {
     "@NAME@: a synchronization policy for ebsp",
     "",
     "Build:",
-    "    cc $(pkg-config --cflags ebsp) -O2 -shared -fPIC @NAME@.c -o "
-    "@NAME@.so",
+    "    cc $(pkg-config --cflags ebsp) -O2 -shared -fPIC \\",
+    "        @NAME@.c -o @NAME@.so",
     "",
-    "Check it against the rules (random schedules; repeat a failure with "
-    "--seed):",
+    "Check it against the rules:",
     "    ebsp policy check ./@NAME@.so",
     "",
     "Use:",
@@ -163,4 +159,3 @@ const char *const policy_readme[] = {
     "The interface: man ebsp-policy (section 3), include/ebsp/policy.h",
     NULL,
 };
-/* clang-format on */

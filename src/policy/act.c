@@ -266,7 +266,7 @@ int32_t
 host_act(void *ctx, const struct ebsp_action *action)
 {
     struct host *h = ctx;
-    struct ebsp_action a;
+    struct ebsp_action a = {0};
     const struct action_kind *kind;
     const char *stray;
 
