@@ -30,6 +30,7 @@ UNIT_TESTS += tests/unit/test_exact
 # wire, io
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
 	tests/unit/test_conn tests/unit/test_handshake
+FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
 EXTRA_DIST += tests/unit/pair.h
 
 # policy
