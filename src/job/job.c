@@ -17,6 +17,7 @@ static const char *const job_keys[] = {
     "input",
     "layers",
     "data",
+    "data_dir",
     "augment",
     "assignment",
     "batch",
