@@ -19,4 +19,12 @@ libebsp_a_SOURCES += \
 	src/cmd/train_run.c \
 	src/cmd/whatif.c src/cmd/whatif.h \
 	src/cmd/worker.c \
-	src/cmd/zipline.c
+	src/cmd/zipline.c src/cmd/zipline.h \
+	src/cmd/zipline_bench.c \
+	src/cmd/zipline_csv.c \
+	plugins/zipline/baseline.c plugins/zipline/baseline.h \
+	plugins/zipline/leap.c plugins/zipline/search.h \
+	plugins/zipline/naive.c \
+	plugins/zipline/tree.c plugins/zipline/tree.h \
+	plugins/zipline/waste.c \
+	plugins/zipline/zipline.c plugins/zipline/zipline.h
