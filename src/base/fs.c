@@ -41,6 +41,8 @@ fs_read(const char *path, struct buf *to, struct err *err)
     close(fd);
     if (n < 0)
         return -1;
+    if (to->bad && (size_t)n <= to->max - to->len)
+        return err_nomem(err);
     if (to->bad)
         return err_set(err, ERR_SYS, "%s: larger than %zu bytes", path,
                        to->max);

@@ -52,7 +52,8 @@ json_doc_load(struct json_doc *d, const char *path, struct err *err)
 
     memset(d, 0, sizeof *d);
     if (fs_read(path, &b, &why) != 0)
-        err_set(err, ERR_CONFIG, "%s", why.text);
+        err_set(err, why.code == ERR_NOMEM ? ERR_NOMEM : ERR_CONFIG, "%s",
+                why.text);
     else
         r = json_doc_parse(d, path, b.data ? b.data : "", b.len, err);
     buf_release(&b);
