@@ -28,7 +28,8 @@ struct data_cursor {
 
 enum assign_kind { ASSIGN_DYNAMIC, ASSIGN_IID, ASSIGN_DIRICHLET };
 
-/* "assignment" of a job. */
+/* "assignment" of a job: {"type": "dynamic" | "iid" | "dirichlet", "alpha"};
+ * absent: dynamic. */
 struct assign_config {
     enum assign_kind kind;
     double alpha; /* dirichlet */
@@ -59,8 +60,8 @@ struct assign *assign_new(const struct shards *s, uint32_t batch,
                           uint32_t epochs, struct err *err);
 void assign_free(struct assign *a);
 /* The next mini-batch for the worker (its shard is worker % n when static);
- * false: none is left for it now. batch 0 means the default; another size takes
- * up to that many samples. */
+ * false: none is left for it now (or there is no memory to remember one more).
+ * batch 0 means the default; another size takes up to that many samples. */
 bool assign_take(struct assign *a, uint32_t worker, uint32_t batch,
                  struct data_cursor *c);
 /* Exactly one of these for each cursor taken. */
@@ -72,7 +73,8 @@ uint64_t assign_get_total(const struct assign *a); /* samples to be used */
 /* Whole epochs of which every sample is done. */
 uint32_t assign_get_epochs_done(const struct assign *a);
 /* State as JSON text for a checkpoint; what is taken but not done counts as
- * given back. */
+ * given back.  Load: the shards must be the same, batch and epochs may differ.
+ * After an error the assignment is only fit to be freed. */
 struct buf;
 int assign_save(const struct assign *a, struct buf *to, struct err *err);
 int assign_load(struct assign *a, const struct jcur *state, struct err *err);

@@ -35,14 +35,14 @@ struct dataset {
 };
 
 /* "data" of a job: {"type": "idx", ...}.  Files are looked for in data_dir
- * (--data-dir; may be NULL), else beside the job file (job_dir).  Everything
- * wrong with keys or files is ERR_CONFIG, saying which file, where in it, and
- * what was expected. */
+ * (--data-dir; may be NULL), else beside the job file (job_dir).  `seed` is the
+ * default of "seed" of data that are generated.  Everything wrong with keys or
+ * files is ERR_CONFIG, saying which file, where in it, and what was expected.
+ */
 struct dataset *dataset_open(const struct jcur *data, const char *data_dir,
                              const char *job_dir, uint64_t seed,
                              struct err *err);
-/* The checks of the keys alone; nothing is read.  shape and n_classes are set
- * when the kind fixes them (idx does not: n_dims = 0). */
+/* The checks of the keys alone; nothing is read. */
 int dataset_check(const struct jcur *data, struct err *err);
 void dataset_free(struct dataset *d);
 

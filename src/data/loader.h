@@ -2,7 +2,9 @@
 /* From a cursor to a mini-batch of floats: order, augmentation, scaling.
  *
  * What happens to a sample depends on (seed, epoch, shard, position) only, not
- * on who asks.  Images of 8 bits are scaled to 0..1 before "normalize". */
+ * on who asks: one mini-batch of k * B samples and k of B see the same.  The
+ * key of a sample is rng_hash(seed, epoch << 32 | shard, position).  Images of
+ * 8 bits are scaled to 0..1 before "normalize". */
 #ifndef EBSP_DATA_LOADER_H
 #define EBSP_DATA_LOADER_H
 
@@ -12,11 +14,13 @@
 
 #define AUGMENT_CHANNELS 16
 
-/* "augment" of a job; normalize applies to evaluation too. */
+/* "augment" of a job: {"pad_crop": 4, "flip": true, "normalize": {"mean": m,
+ * "std": s}}, m and s a number or one for each channel.  Absent: nothing.
+ * normalize applies to evaluation too. */
 struct augment_config {
     int pad;    /* pad-crop: zero pixels on each side, then a random crop */
     bool flip;  /* horizontally, with probability 1/2 */
-    int n_norm; /* channels of mean and deviation; 0: off */
+    int n_norm; /* channels of mean and deviation; 1: for all; 0: off */
     float mean[AUGMENT_CHANNELS], deviation[AUGMENT_CHANNELS];
 };
 int augment_config_parse(struct augment_config *c, const struct jcur *augment,
