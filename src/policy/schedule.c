@@ -1,15 +1,11 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "policy/schedule.h"
+#include "policy/schedule_impl.h"
 
 #include "base/err.h"
-#include "base/exact.h"
 #include "base/mem.h"
 #include "policy/lib.h"
 
-#include <string.h>
-
-#define MS INT64_C(1000000)
-/* More timers than this without a push: the policy only pretends to wait. */
+/* More timers than this while nobody runs: the policy only pretends to wait. */
 #define MAX_WAKES 100000
 /* A policy that throws away nearly all work makes no progress. */
 #define MAX_PUSHES(n_batches) (1000 + 200 * (uint64_t)(n_batches))
@@ -31,222 +27,12 @@ schedule_draw(struct schedule_config *c, uint64_t seed)
     c->n_steps = rng_below(&r, 4) ? 0 : 1 + rng_below(&r, 200);
 }
 
-/* ---- what is seen -------------------------------------------------------- */
-
-static void
-mix(struct schedule *s, uint64_t a, uint64_t b)
-{
-    s->digest = rng_hash(s->digest, a, b);
-}
-
-static uint64_t
-get_bits(double v)
-{
-    uint64_t bits;
-
-    memcpy(&bits, &v, sizeof bits);
-    return bits;
-}
-
-static int
-see(struct schedule *s, const struct schedule_seen *seen, struct err *err)
-{
-    if (!s->config.see)
-        return 0;
-    return s->config.see(s->config.ctx, s, seen, err);
-}
-
-static int
-see_event(struct schedule *s, enum schedule_kind kind, uint32_t worker,
-          struct err *err)
-{
-    struct schedule_seen seen = {.kind = kind, .worker = worker};
-
-    return see(s, &seen, err);
-}
-
-/* An action; what it does is part of the digest. */
-static int
-see_action(struct schedule *s, const struct schedule_seen *seen,
-           struct err *err)
-{
-    mix(s, seen->kind, (uint64_t)s->now_ns);
-    mix(s, seen->worker, get_bits(seen->weight));
-    return see(s, seen, err);
-}
-
-/* ---- mini-batches -------------------------------------------------------- */
-
-static bool
-has_work(const struct schedule *s)
-{
-    return s->n_returned > 0 || s->n_claimed < s->config.n_batches;
-}
-
-/* Up to n batches for an iteration of n steps; fewer when fewer are left. */
-static int
-claim(struct schedule *s, struct schedule_worker *w, uint32_t n,
-      struct err *err)
-{
-    while (n-- > 0 && has_work(s)) {
-        if (w->n_batches == w->cap_batches) {
-            size_t cap = w->cap_batches ? 2 * w->cap_batches : 4;
-            uint32_t *v =
-                mem_resize(w->batches, w->cap_batches, cap, sizeof *v);
-
-            if (!v)
-                return err_nomem(err);
-            w->batches = v;
-            w->cap_batches = cap;
-        }
-        w->batches[w->n_batches++] =
-            s->n_returned > 0 ? s->returned[--s->n_returned] : s->n_claimed++;
-    }
-    return 0;
-}
-
-static void
-give_back(struct schedule *s, struct schedule_worker *w)
-{
-    while (w->n_batches > 0)
-        s->returned[s->n_returned++] = w->batches[--w->n_batches];
-}
-
-static int
-use(struct schedule *s, struct schedule_worker *w, struct err *err)
-{
-    while (w->n_batches > 0) {
-        uint32_t b = w->batches[--w->n_batches];
-
-        if (s->uses[b]++ > 0)
-            return err_set(err, ERR_BUG, "mini-batch %u is used twice", b);
-        s->n_used++;
-    }
-    return 0;
-}
-
-/* ---- the host's driver --------------------------------------------------- */
-
-static int
-drive_add(void *ctx, uint32_t worker, double weight, struct err *err)
-{
-    struct schedule *s = ctx;
-    struct schedule_seen seen = {
-        .kind = SCHEDULE_ADD, .worker = worker, .weight = weight};
-
-    s->n_uncommitted++;
-    if (use(s, &s->workers[worker], err) != 0)
-        return -1;
-    return see_action(s, &seen, err);
-}
-
-static int
-drive_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
-             struct err *err)
-{
-    struct schedule *s = ctx;
-    struct schedule_seen seen = {.kind = SCHEDULE_COMMIT,
-                                 .weight = weight,
-                                 .pushes = pushes,
-                                 .samples = samples};
-
-    if (pushes != s->n_uncommitted)
-        return err_set(err, ERR_BUG, "commit of %u pushes instead of %u",
-                       pushes, s->n_uncommitted);
-    s->n_uncommitted = 0;
-    return see_action(s, &seen, err);
-}
-
-static int
-drive_drop(void *ctx, uint32_t worker, struct err *err)
-{
-    struct schedule *s = ctx;
-    struct schedule_seen seen = {.kind = SCHEDULE_DROP, .worker = worker};
-
-    give_back(s, &s->workers[worker]);
-    return see_action(s, &seen, err);
-}
-
-static int64_t
-draw_duration(struct schedule *s, const struct schedule_worker *w)
-{
-    switch (s->config.speed) {
-    case SCHEDULE_JITTER:
-        return w->pace_ns / 2 +
-               (int64_t)(rng_unit(&s->rng) * (double)w->pace_ns);
-    case SCHEDULE_TAIL:
-        return (int64_t)((1 - exact_log(1 - rng_unit(&s->rng))) *
-                         (double)w->pace_ns);
-    case SCHEDULE_TICKS:
-        return MS * (1 + (int64_t)rng_below(&s->rng, 4));
-    default:
-        return w->pace_ns;
-    }
-}
-
-static int
-drive_release(void *ctx, uint32_t worker, const struct host_release *how,
-              bool *finished, struct err *err)
-{
-    struct schedule *s = ctx;
-    struct schedule_worker *w = &s->workers[worker];
-    struct schedule_seen seen = {
-        .kind = SCHEDULE_RELEASE, .worker = worker, .how = *how};
-
-    mix(s, how->keep, how->steps);
-    mix(s, how->contribution, how->batch);
-    mix(s, get_bits(how->lr_factor), 0);
-    if (see_action(s, &seen, err) != 0 || claim(s, w, how->steps, err) != 0)
-        return -1;
-    if (w->n_batches == 0) {
-        *finished = true;
-        w->has_finished = true;
-        s->n_present--;
-        return see_event(s, SCHEDULE_FINISH, worker, err);
-    }
-    w->done_ns = s->now_ns;
-    for (size_t i = 0; i < w->n_batches; i++)
-        w->done_ns += draw_duration(s, w);
-    w->tie = rng_u64(&s->rng);
-    return 0;
-}
-
-static void
-drive_timer(void *ctx, int64_t at_ns)
-{
-    ((struct schedule *)ctx)->timer_ns = at_ns;
-}
-
-static void
-drive_note(void *ctx, const char *name, const struct host_value *values,
-           size_t n)
-{
-    struct schedule *s = ctx;
-    struct schedule_seen seen = {
-        .kind = SCHEDULE_NOTE, .name = name, .values = values, .n_values = n};
-
-    for (size_t i = 0; i < n; i++)
-        mix(s, get_bits(values[i].value), i);
-    if (see_action(s, &seen, s->err) != 0)
-        s->has_failed = true;
-}
-
-/* ---- steps --------------------------------------------------------------- */
-
 int
 schedule_init(struct schedule *s, const struct schedule_config *c,
               struct err *err)
 {
-    static const struct host_driver driver = {
-        .add = drive_add,
-        .commit = drive_commit,
-        .drop = drive_drop,
-        .release = drive_release,
-        .timer = drive_timer,
-        .note = drive_note,
-    };
     struct host_config hc = {.lib = c->lib,
-                             .driver = &driver,
+                             .driver = &schedule_driver,
                              .ctx = s,
                              .max_workers = c->n_workers,
                              .seed = c->seed,
@@ -264,8 +50,8 @@ schedule_init(struct schedule *s, const struct schedule_config *c,
     for (uint32_t i = 0; i < c->n_workers; i++)
         s->workers[i].pace_ns =
             c->speed == SCHEDULE_EQUAL
-                ? MS
-                : (int64_t)((double)MS * (1 + 9 * rng_unit(&s->rng)));
+                ? SCHEDULE_MS
+                : (int64_t)((double)SCHEDULE_MS * (1 + 9 * rng_unit(&s->rng)));
     s->host = host_new(&hc, err);
     if (!s->host) {
         schedule_release(s);
@@ -295,7 +81,7 @@ join(struct schedule *s, uint32_t worker, struct err *err)
     s->n_present++;
     s->n_joined++;
     s->workers[worker].has_finished = false;
-    if (see_event(s, SCHEDULE_JOIN, worker, err) != 0)
+    if (schedule_see_event(s, SCHEDULE_JOIN, worker, err) != 0)
         return -1;
     return host_join(s->host, s->now_ns, worker, err);
 }
@@ -304,10 +90,11 @@ static int
 leave(struct schedule *s, uint32_t worker, struct err *err)
 {
     s->n_present--;
-    if (see_event(s, SCHEDULE_LEAVE, worker, err) != 0)
+    if (schedule_see_event(s, SCHEDULE_LEAVE, worker, err) != 0)
         return -1;
     if (host_get_state(s->host, worker) == HOST_RUNNING)
-        give_back(s, &s->workers[worker]); /* else the host drops its push */
+        schedule_give_back(
+            s, &s->workers[worker]); /* else the host drops its push */
     return host_leave(s->host, s->now_ns, worker, err);
 }
 
@@ -334,22 +121,24 @@ push(struct schedule *s, uint32_t worker, struct err *err)
                        host_get_policy(s->host),
                        (unsigned long long)s->n_pushes,
                        (unsigned long long)s->n_used, s->config.n_batches);
-    if (see(s, &seen, err) != 0)
+    if (schedule_see(s, &seen, err) != 0)
         return -1;
     return host_push(s->host, s->now_ns, worker, &p, err);
 }
 
 static int
-wake(struct schedule *s, struct err *err)
+wake(struct schedule *s, bool is_running, struct err *err)
 {
     if (s->timer_ns > s->now_ns)
         s->now_ns = s->timer_ns;
-    if (++s->n_wakes > MAX_WAKES)
+    if (!is_running)
+        s->n_wakes++;
+    if (s->n_wakes > MAX_WAKES)
         return err_set(err, ERR_POLICY,
-                       "policy \"%s\": %d timers have expired and no worker "
-                       "was released",
+                       "policy \"%s\": %d timers have expired while all "
+                       "workers were held",
                        host_get_policy(s->host), MAX_WAKES);
-    if (see_event(s, SCHEDULE_WAKE, 0, err) != 0)
+    if (schedule_see_event(s, SCHEDULE_WAKE, 0, err) != 0)
         return -1;
     return host_advance(s->host, s->now_ns, err);
 }
@@ -427,7 +216,7 @@ start(struct schedule *s, struct err *err)
     if (s->config.churn > 0 && s->n_present > 0 && rng_below(&s->rng, 4) == 0)
         return leave(s, draw_worker(s, true), err);
     s->is_started = true;
-    if (see_event(s, SCHEDULE_START, 0, err) != 0)
+    if (schedule_see_event(s, SCHEDULE_START, 0, err) != 0)
         return -1;
     return host_start(s->host, s->now_ns, err);
 }
@@ -448,10 +237,10 @@ step(struct schedule *s, struct err *err)
     /* a few timers outlive the last worker */
     if (s->timer_ns <= next_ns && s->timer_ns != INT64_MAX &&
         (s->n_present > 0 || s->n_wakes < 3))
-        return wake(s, err);
+        return wake(s, next < s->config.n_workers, err);
     if (next < s->config.n_workers)
         return push(s, next, err);
-    if (has_work(s))
+    if (schedule_has_work(s))
         return join(s, draw_worker(s, false), err);
     return finish(s, err);
 }

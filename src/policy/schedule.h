@@ -107,7 +107,7 @@ struct schedule {
     uint32_t n_joined;  /* joins so far */
     uint32_t n_uncommitted;
     uint64_t n_pushes, n_steps;
-    uint64_t n_wakes; /* since the last push */
+    uint64_t n_wakes; /* while nobody ran, since the last push */
     uint64_t digest;  /* of all actions and notes, with their times */
     bool is_started;
     bool is_done;

@@ -94,6 +94,7 @@ refuses() {
     refuses NAN 'ADD with a weight that is not finite'
     refuses FORGETS_LEAVE 'it is not there'
     refuses NO_RELEASE 'deadlock after'
+    refuses WAITS_FOR_EVER 'timers have expired while all workers were held'
     refuses NO_COMMIT 'were added but not committed'
     refuses BOUND 'promised a staleness of at most 2'
 }

@@ -15,6 +15,7 @@ struct policy {
     unsigned char *is_ready;
     int is_started;
     unsigned n_events;
+    int64_t now_ns;
 };
 
 #if defined(FAULT_STATIC_STATE)
@@ -82,6 +83,18 @@ weight_of(struct policy *p)
 #endif
 }
 
+#ifdef FAULT_WAITS_FOR_EVER
+static int32_t
+wake_later(const struct policy *p)
+{
+    struct ebsp_action a = {
+        sizeof a, EBSP_ACTION_WAKE, 0, 0, 0, 0, 0, 0, 0, 0, 0, 0};
+
+    a.at_ns = p->now_ns + 1000;
+    return p->host->act(p->host->ctx, &a);
+}
+#endif
+
 static int32_t
 push(struct policy *p, uint32_t worker)
 {
@@ -105,6 +118,10 @@ push(struct policy *p, uint32_t worker)
 #endif
     if (act(p, EBSP_ACTION_COMMIT, 0, 1) != 0)
         return -1;
+#ifdef FAULT_WAITS_FOR_EVER
+    if (p->n_events >= 20)
+        return wake_later(p);
+#endif
 #ifdef FAULT_NO_RELEASE
     if (p->n_events == 20)
         return 0;
@@ -133,6 +150,7 @@ on_event(void *self, const struct ebsp_event *e)
     if (e->struct_size != sizeof *e)
         return -1;
 #endif
+    p->now_ns = e->now_ns;
     switch (e->kind) {
     case EBSP_EVENT_START:
         return start(p);
@@ -150,7 +168,11 @@ on_event(void *self, const struct ebsp_event *e)
 #endif
         return 0;
     case EBSP_EVENT_WAKE:
+#ifdef FAULT_WAITS_FOR_EVER
+        return wake_later(p);
+#else
         return 0;
+#endif
     default:
 #ifdef FAULT_KNOWS_EVERYTHING
         return -1;
