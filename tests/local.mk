@@ -18,7 +18,8 @@ SYSTEM_TESTS = $(BATS_TESTS) tests/lint/layers.sh
 UNIT_TESTS += tests/unit/test_base tests/unit/test_json
 
 # nn: graph and execution
-UNIT_TESTS += tests/unit/test_graph
+UNIT_TESTS += tests/unit/test_graph tests/unit/test_gradients tests/unit/test_net
+EXTRA_DIST += tests/unit/net_fixture.h
 
 # nn: optimizers, tensor files, references
 UNIT_TESTS += tests/unit/test_optim tests/unit/test_tensors
