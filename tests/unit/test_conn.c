@@ -426,6 +426,15 @@ test_close_twice(void)
     ok(w.server.why.code == ERR_OK && w.client.why.code == ERR_OK,
        "both sides may close at once");
     ok(world_end(&w), "nothing is left on the loop");
+
+    world_init(&w);
+    ok(world_meet(&w), "two meet");
+    conn_set_patience(w.server.c, 60000, 60000);
+    conn_close(w.server.c, true);
+    WAIT(&w, w.server.n_closed);
+    is_int(w.server.n_closed, 1,
+           "who closes first waits no longer than needed");
+    ok(world_end(&w), "nothing is left on the loop");
 }
 
 /* A peer that never closes its side cannot keep us. */
