@@ -76,8 +76,8 @@ int job_open_data(const struct job *j, const char *data_dir,
 int job_dump(const struct job *j, struct buf *to, struct err *err);
 
 /* Learning rate of an update that averages k pushes (a sum of them averages
- * one), when samples_done of
- * samples_total (over all epochs) are consumed. */
+ * one), after which samples_done of samples_total (over all epochs) are
+ * consumed: its own are counted (schedule_factor). */
 double job_learning_rate(const struct job *j, uint64_t samples_done,
                          uint64_t samples_total, double k);
 

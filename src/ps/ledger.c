@@ -66,9 +66,9 @@ ledger_take(struct ledger *l, struct share *s, uint32_t worker,
     s->version = store_get_version(l->store);
     s->contribution = how->contribution;
     s->factor = how->lr_factor;
-    s->lr =
-        how->lr_factor * job_learning_rate(l->job, assign_get_done(l->assign),
-                                           assign_get_total(l->assign), 1);
+    s->lr = how->lr_factor *
+            job_learning_rate(l->job, assign_get_done(l->assign) + s->samples,
+                              assign_get_total(l->assign), 1);
     return 0;
 }
 
@@ -113,9 +113,11 @@ ledger_commit(struct ledger *l, double weight, uint32_t pushes, double *lr,
      * one in a sum, which has been scaled by their number already. */
     double total = fabs(weight * store_get_weight(l->store));
     double k = total > 0.0 ? pushes / total : pushes;
+    uint64_t done = assign_get_done(l->assign);
 
-    *lr = job_learning_rate(l->job, assign_get_done(l->assign),
-                            assign_get_total(l->assign), k);
+    for (size_t i = 0; i < l->n_added; i++)
+        done += l->added[i].count;
+    *lr = job_learning_rate(l->job, done, assign_get_total(l->assign), k);
     if (store_commit(l->store, weight, *lr, err) != 0)
         return -1;
     for (size_t i = 0; i < l->n_added; i++)

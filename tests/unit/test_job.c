@@ -39,8 +39,8 @@ defaults_and_origins(void)
        "defaults");
     ok(fabs(job_learning_rate(&j, 0, 400, 4) - 1.0) < 1e-12,
        "sqrt scaling of 4 pushes doubles the learning rate");
-    ok(fabs(job_learning_rate(&j, 199, 400, 1) - 0.5) < 1e-12 &&
-           fabs(job_learning_rate(&j, 200, 400, 1) - 0.05) < 1e-12,
+    ok(fabs(job_learning_rate(&j, 200, 400, 1) - 0.5) < 1e-12 &&
+           fabs(job_learning_rate(&j, 201, 400, 1) - 0.05) < 1e-12,
        "a step falls after two of four epochs, counted in samples");
     ok(job_dump(&j, &b, &e) == 0 &&
            job_parse(&again, "again", ".", b.data, b.len, &e) == 0,
