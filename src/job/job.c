@@ -12,30 +12,12 @@
 #include <string.h>
 
 static const char *const job_keys[] = {
-    "name",
-    "description",
-    "input",
-    "layers",
-    "data",
-    "data_dir",
-    "augment",
-    "assignment",
-    "batch",
-    "epochs",
-    "optimizer",
-    "schedule",
-    "lr_scaling",
-    "workers",
-    "threads",
-    "policy",
-    "seed",
-    "checkpoint_every",
-    "checkpoint_keep",
-    "eval_every",
-    "max_seconds",
-    "target_accuracy",
-    "origin",
-    "$schema",
+    "name",        "description",      "input",           "layers",
+    "data",        "data_dir",         "augment",         "assignment",
+    "batch",       "epochs",           "optimizer",       "schedule",
+    "lr_scaling",  "workers",          "threads",         "policy",
+    "seed",        "checkpoint_every", "checkpoint_keep", "eval_every",
+    "max_seconds", "target_accuracy",  "origin",          "$schema",
     NULL,
 };
 
@@ -138,6 +120,7 @@ read_job(struct job *j, struct err *err)
     struct jcur optimizer = jcur_key(&root, "optimizer");
     struct jcur schedule = jcur_key(&root, "schedule");
     struct jcur assignment = jcur_key(&root, "assignment");
+    struct jcur augment = jcur_key(&root, "augment");
     struct jcur data = jcur_key(&root, "data");
 
     if (read_scalars(j, &root, err) != 0)
@@ -146,6 +129,8 @@ read_job(struct job *j, struct err *err)
     if (!j->graph || optim_config_parse(&j->optim, &optimizer, err) != 0 ||
         schedule_parse(&j->schedule, &schedule, err) != 0 ||
         assign_config_parse(&j->assign, &assignment, err) != 0 ||
+        augment_config_parse(&j->augment, &augment, graph_get_input(j->graph),
+                             err) != 0 ||
         dataset_check(&data, err) != 0)
         return -1;
     return fill_defaults(j, err);
@@ -299,18 +284,18 @@ job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
               struct augment_config *augment, struct err *err)
 {
     struct jcur root = jcur_root(&j->doc), at = jcur_key(&root, "data");
-    struct jcur aug = jcur_key(&root, "augment");
     struct dataset *d = dataset_open(&at, data_dir ? data_dir : j->data_dir,
                                      j->dir, j->seed, err);
 
     if (!d)
         return -1;
-    if (check_fit(j, d, err) != 0 ||
-        augment_config_parse(augment, &aug, graph_get_input(j->graph), err) !=
-            0) {
+    if (check_fit(j, d, err) != 0) {
         dataset_free(d);
         return -1;
     }
+    /* The job says how a sample is seen: 784 numbers may be an image. */
+    d->shape = *graph_get_input(j->graph);
+    *augment = j->augment;
     *data = d;
     return 0;
 }

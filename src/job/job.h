@@ -33,6 +33,7 @@ struct job {
     struct optim_config optim;
     struct schedule schedule;
     struct assign_config assign;
+    struct augment_config augment;
     enum lr_scaling lr_scaling;
     uint32_t workers, threads, batch, epochs;
     uint64_t seed;
@@ -66,7 +67,8 @@ int job_set_data_dir(struct job *j, const char *given, struct err *err);
 
 /* Opens the data, in data_dir when it is not NULL, else in the job's, and
  * checks that it fits the network: shape, classes, enough samples for one
- * mini-batch; fills augment, which depends on the shape. */
+ * mini-batch. Its samples get the shape of the job's input; augment is the
+ * job's. */
 int job_open_data(const struct job *j, const char *data_dir,
                   struct dataset **data, struct augment_config *augment,
                   struct err *err);
