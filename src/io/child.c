@@ -34,8 +34,9 @@ struct child {
     bool stdin_done; /* to be closed once it is written */
 
     uv_write_t write;
-    size_t n_unwritten; /* bytes of input not yet given to the kernel */
-    char *input;
+    bool writing; /* the input is not yet with the kernel */
+    char *input;  /* may hold a key: overwritten after use */
+    size_t n_input;
 
     int64_t status;
     int signal;
@@ -57,6 +58,7 @@ on_closed(uv_handle_t *handle)
 
     if (--c->n_handles)
         return;
+    explicit_bzero(c->input, c->n_input);
     mem_free(c->input);
     mem_free(c);
 }
@@ -190,7 +192,8 @@ on_written(uv_write_t *req, int status)
 
     /* A child that does not read its input is about to tell us why. */
     (void)status;
-    c->n_unwritten = 0;
+    c->writing = false;
+    explicit_bzero(c->input, c->n_input);
     if (c->stdin_done)
         close_handle((uv_handle_t *)&c->pipe[IN]);
 }
@@ -205,7 +208,8 @@ write_input(struct child *c, const void *input, size_t n)
     memcpy(c->input, input, n);
     part.base = c->input;
     part.len = n;
-    c->n_unwritten = n;
+    c->n_input = n;
+    c->writing = true;
     c->write.data = c;
     return uv_write(&c->write, (uv_stream_t *)&c->pipe[IN], &part, 1,
                     on_written);
@@ -215,7 +219,7 @@ void
 child_close_stdin(struct child *c)
 {
     c->stdin_done = true;
-    if (!c->n_unwritten)
+    if (!c->writing)
         close_handle((uv_handle_t *)&c->pipe[IN]);
 }
 
