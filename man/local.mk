@@ -7,7 +7,8 @@ MAN_PODS = \
 	man/ebsp-replay.1.pod \
 	man/ebsp-run.5.pod \
 	man/ebsp-simulate.1.pod \
-	man/ebsp-train.1.pod
+	man/ebsp-train.1.pod \
+	man/ebsp-zipline.1.pod
 
 # policy
 MAN_PODS += man/ebsp-policy.1.pod man/ebsp-policy.3.pod
@@ -15,6 +16,9 @@ MAN_PODS += man/ebsp-policy-asp.7.pod man/ebsp-policy-backup.7.pod \
 	man/ebsp-policy-bsp.7.pod man/ebsp-policy-dssp.7.pod \
 	man/ebsp-policy-elasticbsp.7.pod man/ebsp-policy-kasync.7.pod \
 	man/ebsp-policy-ssp.7.pod
+
+# wire, io
+MAN_PODS += man/ebsp-protocol.7.pod man/ebsp-security.7.pod
 
 man_MANS = $(MAN_PODS:.pod=)
 EXTRA_DIST += $(MAN_PODS)
