@@ -249,12 +249,12 @@ finish(struct running *r, struct err *err)
         log_warn(&r->log, "events", "%s", lost.text);
     r->events = NULL;
     if (failure->code != ERR_OK)
-        err_set(err, failure->code, "%s", failure->text);
+        err_set(err, failure->code, "%s\nsee %s/log", failure->text, r->run);
     if (server_summary(r->server, &text, err) != 0 ||
         write_in_run(r, "summary.json", &text, err) != 0 || lost.code != ERR_OK)
         x = err_set(err, lost.code ? lost.code : ERR_SYS, "%s", lost.text);
     if (failure->code != ERR_OK) {
-        x = err_wrap(err, "run directory %s", r->run);
+        x = -1;
     } else if (x == 0) {
         if (o->json)
             fwrite(text.data, 1, text.len, stdout);

@@ -106,7 +106,7 @@ on_timer(uv_timer_t *t)
     struct server *s = t->data;
     struct err err = ERR_INIT;
 
-    if (s->phase != SERVER_TRAINING)
+    if (!server_is_training(s))
         return;
     s->now_ns = clock_now_ns();
     if (host_advance(s->host, s->now_ns, &err) != 0)

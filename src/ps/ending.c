@@ -93,6 +93,7 @@ server_save_checkpoint(struct server *s, bool must)
     }
     mem_free(s->checkpoint);
     s->checkpoint = path;
+    log_info(s->c.log, "checkpoint", "%s", path);
     events_begin(s->c.events, clock_now_ns(), "checkpoint");
     events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_str(s->c.events, "path", path);
@@ -151,6 +152,7 @@ server_begin_ending(struct server *s, const char *why)
     events_uint(s->c.events, "updates", store_get_version(s->ledger.store));
     events_hex(s->c.events, "params_hash", ledger_params_hash(&s->ledger));
     events_end(s->c.events);
+    log_info(s->c.log, "server", "ending: %s", why ? why : "all epochs done");
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_stop(&s->session[i]);
     if (s->listener)
@@ -194,6 +196,10 @@ server_on_evaluated(void *ctx, const struct watcher_result *r)
     events_num(s->c.events, "accuracy", r->eval.accuracy);
     events_seconds(s->c.events, "took", r->cost_ns);
     events_end(s->c.events);
+    log_info(s->c.log, "evaluation",
+             "samples=%llu accuracy=%.4f loss=%.4f took=%.3fs",
+             (unsigned long long)r->samples, r->eval.accuracy, r->eval.loss,
+             (double)r->cost_ns / (double)NS_PER_S);
     server_tell_news(s);
     if (s->phase == SERVER_TRAINING && s->c.job->target_accuracy > 0 &&
         s->accuracy >= s->c.job->target_accuracy)

@@ -12,6 +12,12 @@
 
 /* ---- what happened to sessions ------------------------------------------- */
 
+bool
+server_is_training(const struct server *s)
+{
+    return s->phase == SERVER_TRAINING && s->lost_since_ns == 0;
+}
+
 /* Mini-batches that came back are for those who had nothing left to do. */
 static void
 invite_idle(struct server *s)
@@ -39,14 +45,14 @@ server_settle(struct server *s)
     struct err err = ERR_INIT;
     double epochs;
 
-    if (s->phase != SERVER_TRAINING)
+    if (!server_is_training(s))
         return;
     if (events_check(s->c.events, &err) != 0 && !s->log_lost) {
         s->log_lost = true;
         log_warn(s->c.log, "events", "%s; training goes on without", err.text);
     }
     invite_idle(s);
-    if (s->phase != SERVER_TRAINING)
+    if (!server_is_training(s))
         return;
     if (assign_get_done(s->ledger.assign) ==
         assign_get_total(s->ledger.assign)) {
@@ -82,6 +88,9 @@ start_training(struct server *s)
     events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_uint(s->c.events, "samples", assign_get_done(s->ledger.assign));
     events_end(s->c.events);
+    log_info(s->c.log, "server", "training workers=%u policy=%s version=%llu",
+             s->n_sessions, s->c.policy->spec,
+             (unsigned long long)store_get_version(s->ledger.store));
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         s->session[i].held_since_ns = s->now_ns;
         if (host_join(s->host, s->now_ns, i, &err) != 0) {
@@ -106,6 +115,9 @@ server_session_ready(struct server *s, struct session *w)
     events_uint(s->c.events, "pid", w->pid);
     events_seconds(s->c.events, "setup", w->setup_ns);
     events_end(s->c.events);
+    log_info(s->c.log, "server", "ready rank=%u host=%s pid=%llu setup=%.3fs",
+             w->rank, w->host, (unsigned long long)w->pid,
+             (double)w->setup_ns / (double)NS_PER_S);
     if (++s->n_ready == s->n_sessions && s->phase == SERVER_STARTING)
         start_training(s);
 }
@@ -140,7 +152,7 @@ server_session_pushed(struct server *s, struct session *w)
                              .loss = m->loss,
                              .gradient_norm = m->norm};
 
-    if (s->phase != SERVER_TRAINING)
+    if (!server_is_training(s))
         return;
     s->now_ns = s->last_event_ns = w->held_since_ns;
     push_event(s, w);
@@ -186,7 +198,7 @@ server_session_lost(struct server *s, struct session *w, const struct err *why)
         return;
     }
     w->state = SESSION_GONE;
-    if (why->code != ERR_OK) {
+    if (w->confessed || why->code == ERR_PROTO) {
         server_fail(s, why);
         return;
     }

@@ -39,6 +39,7 @@ struct session {
 
     uint64_t iterations; /* pushes received */
     int64_t held_ns;     /* sum of waiting at the policy */
+    bool confessed;      /* has told why it fails */
     bool has_bye;
     struct msg_bye bye;
     int64_t setup_ns;
@@ -107,6 +108,8 @@ void session_release(struct session *w);
 extern const struct host_driver server_driver;
 
 /* server.c */
+/* The policy is at work: training, and no worker has just been lost. */
+bool server_is_training(const struct server *s);
 /* After each event: who may go on, what is due, is it the end? */
 void server_settle(struct server *s);
 /* What happened to a session. */

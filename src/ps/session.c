@@ -151,6 +151,7 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
         if (msg_get_error(&e, body, h->body_len, err) != 0)
             return -1;
         str_escape(text, sizeof text, e.text, strlen(e.text));
+        w->confessed = true;
         return err_set(err, (enum err_code)e.code, "worker %u (%s): %s",
                        w->rank, w->host, text);
     default: /* BEAT: conn_get_last_heard knows */

@@ -108,12 +108,12 @@ on_release(void *ctx, uint32_t worker, const struct host_release *how,
 
     if (take_work(s, worker, how, err) != 0)
         return -1;
+    w->held_ns += t - w->held_since_ns;
     if (w->steps == 0) {
         w->idle = true;
         *finished = true;
         return 0;
     }
-    w->held_ns += t - w->held_since_ns;
     if (!how->keep)
         t = transfer(&s->c->net, &s->out_free_ns, t, s->c->net.pull_bytes);
     w->computing_ns = 0;

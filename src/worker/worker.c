@@ -298,8 +298,12 @@ static void
 say_bye(struct worker *w)
 {
     struct buf body = BUF_INIT(256);
+    int64_t now = clock_now_ns();
 
-    w->total.wall_ns = w->ready ? clock_now_ns() - w->ready_ns : 0;
+    /* Idle since its last push: there was nothing left to do for it. */
+    if (w->ready && w->stage == STAGE_IDLE && now > w->push_sent_ns)
+        w->total.wait_ns += now - w->push_sent_ns;
+    w->total.wall_ns = w->ready ? now - w->ready_ns : 0;
     msg_put_bye(&body, &w->total);
     (void)conn_send(w->conn, MSG_BYE, body.data, body.len, NULL, 0, NULL, NULL,
                     NULL);

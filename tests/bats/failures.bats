@@ -44,7 +44,7 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
     refused '.input = [9]' 'input' '8'
     refused '.layers[2].units = 4' '3 classes'
     refused '.optimizer.lr = -1' 'optimizer.lr'
-    refused '.data.type = "idx"' 'mnist'
+    refused '.data = {"type": "idx"}' 'mnist'
     refused 'del(.batch)' 'batch' 'nothing'
 }
 
@@ -76,7 +76,7 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
 
 @test "a training that diverges ends with status 9 and tells where" {
     blobs_job j.json '.layers[3] = {"type": "mse"}'
-    expect 9 train j.json -r run --set optimizer.lr=1e12
+    expect 9 train j.json -r run --set optimizer.lr=1e6
     stderr_has "diverged"
     stderr_has "learning rate"
     json_true run/summary.json '.status == "failed" and
