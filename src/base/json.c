@@ -300,6 +300,13 @@ type_name(const json_t *v)
     }
 }
 
+/* Does %g write it with digits only? */
+static bool
+is_whole(double v)
+{
+    return v == floor(v) && fabs(v) < 1e6;
+}
+
 /* "expected X, got Y", where Y shows short values themselves */
 static int
 expected(const struct jcur *c, struct err *err, const char *what)
@@ -308,8 +315,9 @@ expected(const struct jcur *c, struct err *err, const char *what)
 
     if (json_is_integer(c->v))
         snprintf(got, sizeof got, "%lld", (long long)json_integer_value(c->v));
-    else if (json_is_real(c->v))
-        snprintf(got, sizeof got, "%g", json_real_value(c->v));
+    else if (json_is_real(c->v)) /* 64.0 is no integer: do not show "64" */
+        snprintf(got, sizeof got, "%g%s", json_real_value(c->v),
+                 is_whole(json_real_value(c->v)) ? ".0" : "");
     else if (json_is_string(c->v))
         snprintf(got, sizeof got, "\"%.40s\"", json_string_value(c->v));
     else

@@ -108,6 +108,11 @@ main(void)
     fails(&e, "--set layers[0].kernel=99: layers[0].kernel: expected an "
               "integer from 1 to 64, got 99");
     err_clear(&e);
+    ok(json_doc_set(&d, "layers[0].kernel", "3.0", "--set x", &e) == 0, "set");
+    jcur_int(&first, "kernel", 1, 64, &i, &e);
+    fails(&e, "--set x: layers[0].kernel: expected an integer from 1 to 64, "
+              "got 3.0");
+    err_clear(&e);
     is_str(json_string_value(json_object_get(d.root, "name")), "plain words",
            "what is not JSON is a string");
     ok(json_doc_set(&d, "layers[7].kernel", "1", "--set x", &e) == -1, "%s",
