@@ -26,7 +26,10 @@ UNIT_TESTS += tests/unit/test_optim tests/unit/test_tensors
 FUZZERS += tests/fuzz/fuzz_tensors
 
 # data
-UNIT_TESTS += tests/unit/test_exact
+UNIT_TESTS += tests/unit/test_exact tests/unit/test_dataset \
+	tests/unit/test_assign tests/unit/test_loader
+FUZZERS += tests/fuzz/fuzz_idx tests/fuzz/fuzz_cifar tests/fuzz/fuzz_raw
+EXTRA_DIST += tests/fuzz/fuzz_data.h
 
 # wire, io
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
@@ -52,6 +55,11 @@ UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim
 BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
 	tests/bats/failures.bats tests/bats/simulate.bats
 EXTRA_DIST += tests/bats/jobs.bash
+
+# zipline
+UNIT_TESTS += tests/unit/test_zipline
+FUZZERS += tests/fuzz/fuzz_pushes
+BATS_TESTS += tests/bats/zipline.bats
 
 # build, manual
 BATS_TESTS += tests/bats/policy-pages.bats

@@ -27,6 +27,9 @@ parse_channels(const struct jcur *normalize, const char *key, int channels,
         *n = 1;
         return 0;
     }
+    if (!json_is_array(at.v))
+        return jcur_fail(&at, err,
+                         "expected a number, or one for each channel");
     if (jcur_array(&at, 1, &len, err) != 0)
         return -1;
     if (len != (size_t)channels && len != 1)
@@ -40,7 +43,8 @@ parse_channels(const struct jcur *normalize, const char *key, int channels,
 
         v = json_number_value(e.v);
         if (!json_is_number(e.v) || !(v >= min && v <= 1e6))
-            return jcur_fail(&e, err, "expected a number from %g to 1e6", min);
+            return jcur_fail(&e, err, "expected a number from %g to 1e+06",
+                             min);
         out[i] = (float)v;
     }
     *n = (int)len;
