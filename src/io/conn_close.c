@@ -35,6 +35,13 @@ conn_close_now(struct conn *c)
 static void on_timer(uv_timer_t *timer);
 
 static void
+start_timer(struct conn *c, int64_t ms)
+{
+    c->due = false;
+    uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
+}
+
+static void
 on_shutdown(uv_shutdown_t *req, int status)
 {
     struct conn *c = req->data;
@@ -45,7 +52,7 @@ on_shutdown(uv_shutdown_t *req, int status)
     if (status < 0 || c->eof)
         conn_close_now(c);
     else
-        uv_timer_start(&c->timer, on_timer, (uint64_t)c->linger_ms, 0);
+        start_timer(c, c->linger_ms);
 }
 
 /* Writes what is queued, then shuts down the sending half and waits for the
@@ -61,7 +68,7 @@ close_flushed(struct conn *c)
     if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
         conn_close_now(c); /* it is not connected */
     else
-        uv_timer_start(&c->timer, on_timer, (uint64_t)c->stall_ms, 0);
+        start_timer(c, c->stall_ms);
 }
 
 void
@@ -109,7 +116,12 @@ on_timer(uv_timer_t *timer)
     size_t left = conn_get_queued(c);
     struct err e = ERR_INIT;
 
-    if (c->phase < PHASE_FLUSH) {
+    if (!c->due) {
+        /* If it was us who had no time, the peer may have done its part
+         * meanwhile: one turn of the loop finds out. */
+        c->due = true;
+        uv_timer_start(&c->timer, on_timer, 1, 0);
+    } else if (c->phase < PHASE_FLUSH) {
         if (c->write_error)
             err_set(&e, ERR_SYS, "connection lost: %s",
                     uv_strerror(c->write_error));
@@ -120,7 +132,7 @@ on_timer(uv_timer_t *timer)
         conn_close_now(c);
     } else {
         c->flush_left = left;
-        uv_timer_start(&c->timer, on_timer, (uint64_t)c->stall_ms, 0);
+        start_timer(c, c->stall_ms);
     }
 }
 
@@ -132,7 +144,7 @@ conn_set_deadline(struct conn *c, int64_t ms, const char *what)
     c->deadline = what;
     c->deadline_ms = ms;
     if (what)
-        uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
+        start_timer(c, ms);
     else
         uv_timer_stop(&c->timer);
 }

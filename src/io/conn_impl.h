@@ -18,6 +18,7 @@ enum phase {
 struct conn {
     uv_tcp_t tcp;
     uv_timer_t timer; /* deadline, or patience while flushing */
+    bool due;         /* it has fired once */
     uv_shutdown_t shutdown;
     int n_handles; /* not yet closed */
     enum phase phase;

@@ -127,7 +127,8 @@ on_closed(void *ctx, struct conn *c, const struct err *why)
 
     (void)c;
     err_set(&e, ERR_PROTO,
-            k->challenged ? "the coordinator does not accept this run key"
+            k->challenged ? "the coordinator closed the connection instead of "
+                            "saying WELCOME; another run's key?"
                           : "the coordinator closed the connection");
     err_wrap(&e, "connect to %s", conn_get_peer(c));
     k->on_ready(k->ctx, NULL, &e);

@@ -21,7 +21,7 @@
 #include <string.h>
 #include <sys/socket.h>
 
-#define GRACE_MS  250
+#define GRACE_MS  1000
 #define RETRY_MS  100 /* after running out of memory */
 #define NS_PER_MS (NS_PER_S / 1000)
 
@@ -41,6 +41,7 @@ struct listener {
     uv_timer_t timer;
     int n_handles; /* not yet closed */
     bool closing;
+    bool due;                    /* the timer has said so once */
     bool waiting;                /* libuv holds a connection to be accepted */
     struct pending *head, *tail; /* those that may still become a peer */
     uint32_t n_pending;          /* these, and those whose conn is closing */
@@ -270,6 +271,14 @@ on_timer(uv_timer_t *timer)
     const struct listener_limits *lim = &l->limits;
     int64_t now = clock_now_ns();
 
+    if (!l->due) {
+        /* If it was us who had no time, a HELLO may have come meanwhile: one
+         * turn of the loop reads it. */
+        l->due = true;
+        uv_timer_start(&l->timer, on_timer, 1, 0);
+        return;
+    }
+    l->due = false;
     while (l->head && now - l->head->start_ns >= lim->auth_ms * NS_PER_MS)
         evict(l->head, "no valid HELLO within", lim->auth_ms);
     if (l->head && l->waiting && l->n_pending >= lim->max_pending &&
@@ -300,6 +309,8 @@ arm(struct listener *l)
         ms -= (clock_now_ns() - l->head->start_ns) / NS_PER_MS;
     if (l->waiting && !full && ms > RETRY_MS)
         ms = RETRY_MS;
+    if (ms > 0)
+        l->due = false;
     /* libuv's clock lags behind ours by up to one turn of the loop. */
     uv_update_time(l->timer.loop);
     uv_timer_start(&l->timer, on_timer, ms > 0 ? (uint64_t)ms + 1 : 1, 0);

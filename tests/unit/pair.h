@@ -25,6 +25,8 @@
 static const uint8_t run_key[IO_KEY_BYTES] = {1, 2, 3};
 static const uint8_t other_key[IO_KEY_BYTES] = {3, 2, 1};
 
+enum place { IN_NOTHING, IN_BODY, IN_FRAME, IN_CLOSED, IN_DONE, IN_READY };
+
 /* One side of a connection, as its handlers see it. */
 struct side {
     struct conn *c; /* NULL before, and after on_closed */
@@ -35,15 +37,9 @@ struct side {
     float *big;
     struct err why;
     /* What to do in a callback. */
-    enum {
-        IN_NOTHING,
-        IN_BODY,
-        IN_FRAME,
-        IN_CLOSED,
-        IN_DONE,
-        IN_READY
-    } close_in;
+    enum place close_in;
     bool flush;
+    bool impatient;       /* with a peer that gets in the way of a flush */
     enum err_code refuse; /* in on_frame */
     bool no_bulk;         /* leave *bulk NULL */
 };
@@ -62,9 +58,9 @@ struct world {
 /* ---- handlers ------------------------------------------------------------ */
 
 static void
-maybe_close(struct side *s, int where)
+maybe_close(struct side *s, enum place where)
 {
-    if ((int)s->close_in == where && s->c)
+    if (s->close_in == where && s->c)
         conn_close(s->c, s->flush);
 }
 
@@ -131,7 +127,8 @@ take(struct side *s, struct conn *c)
 {
     s->c = c;
     conn_set_handlers(c, &side_handlers, s);
-    conn_set_patience(c, 100, 100);
+    if (s->impatient)
+        conn_set_patience(c, 100, 100);
     maybe_close(s, IN_READY);
 }
 

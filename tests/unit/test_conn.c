@@ -122,6 +122,7 @@ test_queue_limits(void)
     int fd, n = 0;
 
     world_init(&w);
+    w.server.impatient = true;
     fd = bare_meet(&w);
     while (n < 1000 && conn_send(w.server.c, MSG_ORDER, body, FRAME_MAX_BODY,
                                  NULL, 0, side_on_done, &w.server, &e) == 0)
@@ -244,6 +245,7 @@ thrown_out(const void *p, size_t n, const char *why, const char *what)
     int fd;
 
     world_init(&w);
+    w.server.impatient = true;
     fd = bare_meet(&w);
     conn_set_limits(w.server.c, 100, 40);
     bare_send(fd, p, n);
@@ -357,7 +359,7 @@ test_lost_writer(bool before)
 /* ---- closing anywhere ---------------------------------------------------- */
 
 static void
-test_close_in(int where, bool flush, const char *name)
+test_close_in(enum place where, bool flush, const char *name)
 {
     struct world w;
     struct err e = ERR_INIT;
@@ -447,6 +449,7 @@ test_linger(void)
     int fd;
 
     world_init(&w);
+    w.server.impatient = true;
     fd = bare_meet(&w);
     conn_close(w.server.c, true);
     is_int(bare_recv(&w, fd, &byte, 1), 0, "the peer sees the end");
@@ -457,6 +460,36 @@ test_linger(void)
     ok(clock_now_ns() - t < 5 * NS_PER_S, "soon");
     close(fd);
     ok(world_end(&w), "nothing is left on the loop");
+}
+
+/* When it was us who had no time, the peer is not to blame. */
+static void
+test_busy_flush(void)
+{
+    struct world w;
+    struct err e = ERR_INIT;
+    float *v = numbers(BIG_FLOATS, 0);
+    size_t n = BIG_FLOATS * sizeof *v, got = 0;
+    char *to = mem_alloc(n, 1);
+    ssize_t r = -1;
+    int fd;
+
+    world_init(&w);
+    w.server.impatient = true;
+    fd = bare_meet(&w);
+    push(&w.server, "", v, BIG_FLOATS, &e);
+    conn_close(w.server.c, true);
+    for (int i = 0; i < 100 && r != 0; i++) {
+        while ((r = recv(fd, to, n, MSG_DONTWAIT)) > 0)
+            got += (size_t)r;
+        clock_sleep_until(clock_now_ns() + NS_PER_S / 8);
+        uv_run(&w.loop, UV_RUN_NOWAIT);
+    }
+    is_int(got, n + FRAME_HEAD_BYTES, "a busy loop cuts no flush");
+    close(fd);
+    ok(world_end(&w), "nothing is left on the loop");
+    mem_free(to);
+    mem_free(v);
 }
 
 int
@@ -475,5 +508,6 @@ main(void)
     test_closing();
     test_close_twice();
     test_linger();
+    test_busy_flush();
     return done();
 }
