@@ -9,9 +9,10 @@ three() { printf '0,90,100\n1,87,99\n2,60,95\n'; }
 # refused INPUT TEXT [ARG...]: bad.csv holds INPUT, as printf writes it
 refused() {
     # shellcheck disable=SC2059 # the format is the input
-    printf "$1" >bad.csv
+    printf -- "$1" >bad.csv
     echo "input: $1"
     expect 3 zipline "${@:3}" bad.csv
+    # shellcheck disable=SC2154 # set by run --separate-stderr
     [ "${stderr_lines[0]}" = "ebsp zipline: bad.csv$2" ]
     [ -z "$output" ]
 }
@@ -48,9 +49,9 @@ same_plan() {
 
 @test "exact algorithms agree, heuristics give a plan" {
     three >three.csv
-    ebsp zipline -R 9 three.csv >zipline
+    ebsp zipline -R 9 three.csv >plan
     for name in paper naive; do
-        diff zipline <(ebsp zipline -R 9 -a "$name" three.csv)
+        diff plan <(ebsp zipline -R 9 -a "$name" three.csv)
     done
     for name in gridscan fullgridscan; do
         expect 0 zipline -R 9 -a "$name" three.csv
@@ -106,7 +107,7 @@ same_plan() {
     refused '0;1;2\n' ":1: expected $form, got \"0;1;2\""
     refused "0,1,2\n$form\n" \
         ':2: worker "worker" is not a whole number from 0 on'
-    refused -- '-1,1,2\n' ':1: worker "-1" is not a whole number from 0 on'
+    refused '-1,1,2\n' ':1: worker "-1" is not a whole number from 0 on'
     refused '1.5,1,2\n' ':1: worker "1.5" is not a whole number from 0 on'
     refused '0,,2\n' ':1: previous_push "" is not a decimal number'
     refused '0,1,2e3\n' ':1: last_push "2e3" is not a decimal number'
