@@ -2,6 +2,44 @@
 /* Who gets past the listener, who does not, and what strangers can cost. */
 #include "pair.h"
 
+static const char *
+hex(const uint8_t proof[WIRE_PROOF_BYTES])
+{
+    static char to[2 * WIRE_PROOF_BYTES + 1];
+
+    for (size_t i = 0; i < WIRE_PROOF_BYTES; i++)
+        snprintf(to + 2 * i, 3, "%02x", proof[i]);
+    return to;
+}
+
+/* Computed by Python's hmac from what ebsp-protocol(7) says. */
+static void
+test_proofs(void)
+{
+    uint8_t key[AUTH_KEY_BYTES], proof[WIRE_PROOF_BYTES], other[32] = {0};
+    struct auth_talk talk = {.rank = 0x01020304};
+
+    for (uint8_t i = 0; i < 32; i++) {
+        key[i] = i;
+        talk.challenge[i] = (uint8_t)(0xc0 + i % 16);
+        talk.hello[i] = (uint8_t)(0x40 + i);
+    }
+    is_int(auth_prove_hello(key, &talk, proof, NULL), 0, "a proof for HELLO");
+    is_str(hex(proof),
+           "9efb2d965dcc7ab29c91cc9d3e39d926"
+           "a35a0e294d3fbd87cf2b33420f23ae79",
+           "is what the manual says");
+    is_int(auth_prove_welcome(key, &talk, proof, NULL), 0, "one for WELCOME");
+    is_str(hex(proof),
+           "6405d9f987c25d60b094d34757a1c0f0"
+           "8c7afa45e1fe903747f1bd65a3a7a001",
+           "is, too");
+    memcpy(other, proof, 32);
+    ok(auth_is_equal(proof, other), "a proof is equal to itself");
+    other[31] ^= 1;
+    ok(!auth_is_equal(proof, other), "and to no other");
+}
+
 /* ---- strangers at the coordinator's door --------------------------------- */
 
 /* A good worker still gets in. */
@@ -514,6 +552,7 @@ int
 main(void)
 {
     signal(SIGPIPE, SIG_IGN);
+    test_proofs();
     test_wrong_key();
     test_strangers();
     test_replay();
