@@ -56,7 +56,7 @@ parse_normalize(struct augment_config *c, const struct jcur *normalize,
                 int channels, struct err *err)
 {
     static const char *const known[] = {"mean", "std", NULL};
-    int n_mean, n_std;
+    int n_mean = 0, n_std = 0;
 
     if (jcur_object(normalize, known, err) != 0 ||
         parse_channels(normalize, "mean", channels, -1e6, c->mean, &n_mean,

@@ -135,8 +135,8 @@ read_headers(struct input *const in[N_FILES], struct shape shape[2],
 {
     for (int s = 0; s < 2; s++) {
         struct input *x = in[2 * s], *label = in[2 * s + 1];
-        int64_t dim[MAX_DIMS], n_labels;
-        int n_dims;
+        int64_t dim[MAX_DIMS] = {0}, n_labels = 0;
+        int n_dims = 0;
 
         if (read_header(x, 2, MAX_DIMS, dim, &n_dims, err) != 0)
             return -1;
