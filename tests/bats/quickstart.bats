@@ -97,12 +97,16 @@ while (("\$#")); do
     case \$1 in
     -C) folder=\$2 && shift ;;
     -j) shift ;;
+    -*) ;;
     *) target=\$1 ;;
     esac
     shift
 done
-[ -n "\${target:-}" ] || exit 0
 cd "\$folder"
+if [ -z "\${target:-}" ]; then
+    printf '#!/bin/sh\necho "run: \$*"\n' >ebsp && chmod +x ebsp
+    exit 0
+fi
 case \$target in
 check-clang | check-asan) out=variants/\${target#check-}/tests ;;
 lint) out=tests/lint ;;
@@ -118,6 +122,13 @@ END
     for target in check-unit check-system check-clang check-asan lint; do
         echo ':test-result: PASS 1 - fine' >"$target.trs"
     done
+}
+
+@test "train builds, then trains with our arguments last" {
+    fake_project
+    run tree/quickstart train --seed 7
+    [ "$status" -eq 0 ]
+    [[ ${lines[-1]} == "run: train models/lenet5-digits.json --workers 4 "*" --seed 7" ]]
 }
 
 @test "check adds up the results of all builds" {
