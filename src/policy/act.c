@@ -86,6 +86,8 @@ count_staleness(struct host *h)
                              "push of worker %u is %llu updates old",
                              (unsigned long long)h->bounds.max_staleness,
                              push->worker, (unsigned long long)s);
+        h->stats.sum_staleness += s;
+        h->stats.applied++;
         if (s > h->stats.max_staleness)
             h->stats.max_staleness = s;
         h->histogram[s < HOST_HISTOGRAM ? s : HOST_HISTOGRAM - 1]++;

@@ -15,19 +15,6 @@ seconds(int64_t ns)
     return (double)ns / (double)NS_PER_S;
 }
 
-static double
-mean_staleness(const struct server *s)
-{
-    const uint64_t *bins = host_get_histogram(s->host);
-    double sum = 0, n = 0;
-
-    for (int i = 0; i < HOST_HISTOGRAM; i++) {
-        sum += (double)i * (double)bins[i];
-        n += (double)bins[i];
-    }
-    return n > 0 ? sum / n : 0;
-}
-
 static int64_t
 trained_ns(const struct server *s)
 {
@@ -81,7 +68,8 @@ server_get_status(const struct server *s, struct server_status *st)
     st->test_loss = s->test_loss;
     st->best_accuracy = s->best_accuracy;
     st->max_staleness = hs.max_staleness;
-    st->mean_staleness = mean_staleness(s);
+    st->mean_staleness =
+        hs.applied ? (double)hs.sum_staleness / (double)hs.applied : 0;
     memcpy(st->note, s->note, sizeof st->note);
     st->waiting_share =
         trained > 0 ? held / (trained * (double)s->n_sessions) : 0;

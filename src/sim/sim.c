@@ -253,7 +253,7 @@ conclude(struct sim *s)
 {
     struct sim_result *r = s->r;
     struct host_stats hs;
-    double held = 0, sum = 0, n = 0;
+    double held = 0;
 
     host_get_stats(s->host, &hs);
     memcpy(r->histogram, host_get_histogram(s->host), sizeof r->histogram);
@@ -268,11 +268,8 @@ conclude(struct sim *s)
         held += (double)s->seat[i].held_ns / 1e9;
     r->waiting_share =
         r->seconds > 0 ? held / (r->seconds * (double)s->c->n) : 0;
-    for (int i = 0; i < HOST_HISTOGRAM; i++) {
-        sum += (double)i * (double)r->histogram[i];
-        n += (double)r->histogram[i];
-    }
-    r->mean_staleness = n > 0 ? sum / n : 0;
+    if (hs.applied > 0)
+        r->mean_staleness = (double)hs.sum_staleness / (double)hs.applied;
     if (r->supersteps > 0) {
         r->superstep_ms /= (double)r->supersteps;
         r->superstep_iterations /= (double)r->supersteps;
