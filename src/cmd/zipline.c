@@ -122,7 +122,7 @@ static const struct argp_option option_table[] = {
      "zipline (default), paper, gridscan, fullgridscan or naive", 0},
     {"json", 'j', NULL, 0, "print JSON", 0},
     {"benchmark", 'b', NULL, 0,
-     "measure the time per decision for 10 to 100000 workers", 0},
+     "measure the processor time per decision, 10 to 100000 workers", 0},
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
