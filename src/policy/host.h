@@ -115,6 +115,8 @@ struct host_stats {
     uint64_t version; /* updates so far */
     uint64_t pushes, dropped, releases, events;
     uint64_t max_staleness; /* of applied pushes */
+    uint64_t sum_staleness; /* of them, and their number: for the mean */
+    uint64_t applied;
     uint64_t max_gap;
     uint32_t running, held; /* workers now */
 };

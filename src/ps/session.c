@@ -219,8 +219,12 @@ send_order(struct session *w, const struct buf *body, bool with_params,
         return conn_send(w->conn, MSG_ORDER, body->data, body->len, NULL, 0,
                          NULL, NULL, err);
     p = store_ref(w->server->ledger.store);
-    r = conn_send(w->conn, MSG_ORDER, body->data, body->len, p->v,
-                  vector_bytes(w), on_sent, p, err);
+    if (!p->summed) { /* once for all workers that get this version */
+        p->sum = wire_hash(p->v, vector_bytes(w));
+        p->summed = true;
+    }
+    r = conn_send_summed(w->conn, MSG_ORDER, body->data, body->len, p->v,
+                         vector_bytes(w), p->sum, on_sent, p, err);
     if (r != 0)
         store_unref(p);
     return r;

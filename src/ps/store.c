@@ -184,6 +184,7 @@ writable(struct store *s, struct err *err)
     }
     memcpy(p->v, s->now->v, s->t->n_floats * sizeof(float));
     p->version = s->now->version;
+    p->summed = false;
     p->refs = 1;
     p->next = NULL;
     s->now->refs--; /* somebody else still has it */
@@ -230,6 +231,7 @@ store_commit(struct store *s, double weight, double lr, struct err *err)
         break;
     }
     p->version++;
+    p->summed = false;
     store_discard(s);
     return 0;
 }

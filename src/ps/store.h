@@ -10,6 +10,7 @@
 
 #include "nn/optim.h"
 
+#include <stdbool.h>
 #include <stdint.h>
 
 struct err;
@@ -19,6 +20,8 @@ struct store;
 struct params {
     float *v; /* segtab.n_floats */
     uint64_t version;
+    uint64_t sum; /* wire_hash of v, when `summed` */
+    bool summed;
     uint32_t refs;
     struct store *store; /* whose it is */
     struct params *next; /* spare list */
