@@ -4,6 +4,7 @@ MAN_PODS = \
 	man/ebsp.1.pod \
 	man/ebsp-eval.1.pod \
 	man/ebsp-inspect.1.pod \
+	man/ebsp-job.5.pod \
 	man/ebsp-replay.1.pod \
 	man/ebsp-run.5.pod \
 	man/ebsp-simulate.1.pod \
