@@ -146,6 +146,8 @@ dnnl_alg_kind_t plan_choose_conv(const struct layer *l);
 /* Whether a dense layer reads an image as it lies (and reorders its weights to
  * fit) or has the image reordered. */
 bool plan_choose_dense_image(const struct plan *p, int64_t units);
+/* An implementation known to compute something else than it should. */
+bool plan_choose_refuses(const_dnnl_primitive_desc_t desc);
 
 /* ---- for layers: tensors (plan_emit.c) ---- */
 

@@ -49,6 +49,28 @@ plan_choose_conv(const struct layer *l)
     return dnnl_convolution_direct;
 }
 
+/* oneDNN 2.6.3: the weight gradient of a 1x1 convolution with strides, where
+ * the channels do not fill vectors ("jit_1x1"): a thread gathers its pixels in
+ * whole vectors and writes over the first channels of the next thread's.  With
+ * two threads gradients are off by percents, now and then. */
+bool
+plan_choose_refuses(const_dnnl_primitive_desc_t desc)
+{
+    const dnnl_convolution_desc_t *d = NULL;
+    const char *how = "";
+
+    if (dnnl_primitive_desc_query(desc, dnnl_query_convolution_d, 0, &d) !=
+            dnnl_success ||
+        d->prop_kind != dnnl_backward_weights)
+        return false;
+    (void)dnnl_primitive_desc_query(desc, dnnl_query_impl_info_str, 0, &how);
+    return !strncmp(how, "jit_1x1", 7) &&
+           (d->strides[0] > 1 || d->strides[1] > 1) &&
+           d->diff_weights_desc.dims[d->diff_weights_desc.ndims - 3] %
+                   vector_lanes() !=
+               0;
+}
+
 /* One of both has to be put into the order of the other, three times a step:
  * the smaller one. */
 bool
