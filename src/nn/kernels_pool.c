@@ -63,59 +63,82 @@ max_lanes(const struct pool_rows *r, const float *x, struct pool_span rows,
     }
 }
 
-/* The last group of lanes overlaps the one before when they do not divide: it
- * computes the same again. */
+/* The last group of n lanes overlaps the one before when they do not divide:
+ * it computes the same again. */
 INLINE size_t
-group(size_t lanes, size_t c, size_t *n)
+group(size_t lanes, size_t c, size_t n)
 {
-    *n = lanes < WIDE ? lanes : WIDE;
-    return c + *n <= lanes ? c : lanes - *n;
+    return c + n <= lanes ? c : lanes - n;
 }
 
-VEC_CLONES void
-kernel_maxpool(const struct pool_rows *r, const float *x, struct pool_span rows,
-               bool rectified, float *y, int32_t *from)
+INLINE void
+max_row(const struct pool_rows *r, size_t n, const float *x,
+        struct pool_span rows, bool rectified, float *y, int32_t *from)
 {
     for (size_t ow = 0; ow < r->out_width; ow++)
-        for (size_t c = 0, n; c < r->lanes; c += WIDE) {
-            size_t lane = group(r->lanes, c, &n);
-            size_t at = ow * r->lanes + lane;
+        for (size_t c = 0; c < r->lanes; c += n) {
+            size_t lane = group(r->lanes, c, n), at = ow * r->lanes + lane;
 
             max_lanes(r, x + lane, rows, r->covers[ow], n, rectified, y + at,
                       from ? from + at : NULL);
         }
 }
 
+/* Twice, so that the usual number is a constant in the inner loop. */
+VEC_CLONES void
+kernel_maxpool(const struct pool_rows *r, const float *x, struct pool_span rows,
+               bool rectified, float *y, int32_t *from)
+{
+    if (r->lanes >= WIDE)
+        max_row(r, WIDE, x, rows, rectified, y, from);
+    else
+        max_row(r, r->lanes, x, rows, rectified, y, from);
+}
+
+/* `skip` is -1 in lanes whose gradient was added with another group. */
 INLINE void
 grad_lanes(const struct pool_rows *r, const float *g, const int32_t *from,
-           struct pool_span rows, struct pool_span cols, int32_t pixel,
+           const vint *skip, struct pool_span rows, struct pool_span cols,
            size_t n, float *dx)
 {
     vfloat sum = {0}, v = {0};
     vint at = {0};
 
+    load(&v, g, n);
+    load(&at, from, n);
+    at |= *skip;
     for (size_t h = rows.first; h < rows.last; h++)
         for (size_t w = cols.first; w < cols.last; w++) {
-            size_t i = (h * r->out_width + w) * r->lanes;
+            size_t pixel = h * r->in_width + w;
 
-            load(&v, g + i, n);
-            load(&at, from + i, n);
-            sum += (vfloat)((at == pixel) & (vint)v);
+            load(&sum, dx + pixel * r->lanes, n);
+            sum += (vfloat)((at == (int32_t)pixel) & (vint)v);
+            store(dx + pixel * r->lanes, &sum, n);
         }
-    store(dx, &sum, n);
+}
+
+INLINE void
+grad_row(const struct pool_rows *r, size_t n, const float *g,
+         const int32_t *from, struct pool_span rows, float *dx)
+{
+    const vint number = {0, 1, 2, 3, 4, 5, 6, 7};
+
+    for (size_t ow = 0; ow < r->out_width; ow++)
+        for (size_t c = 0; c < r->lanes; c += n) {
+            size_t lane = group(r->lanes, c, n), at = ow * r->lanes + lane;
+            vint skip = number < (int32_t)(c - lane);
+
+            grad_lanes(r, g + at, from + at, &skip, rows, r->covers[ow], n,
+                       dx + lane);
+        }
 }
 
 VEC_CLONES void
 kernel_maxpool_grad(const struct pool_rows *r, const float *g,
-                    const int32_t *from, struct pool_span rows, size_t row,
-                    float *dx)
+                    const int32_t *from, struct pool_span rows, float *dx)
 {
-    for (size_t w = 0; w < r->in_width; w++)
-        for (size_t c = 0, n; c < r->lanes; c += WIDE) {
-            size_t lane = group(r->lanes, c, &n);
-
-            grad_lanes(r, g + lane, from + lane, rows, r->covered[w],
-                       (int32_t)(row * r->in_width + w), n,
-                       dx + w * r->lanes + lane);
-        }
+    if (r->lanes >= WIDE)
+        grad_row(r, WIDE, g, from, rows, dx);
+    else
+        grad_row(r, r->lanes, g, from, rows, dx);
 }

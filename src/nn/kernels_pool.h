@@ -15,9 +15,7 @@ struct pool_span {
 
 struct pool_rows {
     size_t in_width, out_width, lanes;
-    /* Input columns of each output column, and output columns of each input
-     * column. */
-    const struct pool_span *covers, *covered;
+    const struct pool_span *covers; /* input columns of each output column */
 };
 
 /* One output row: y = max over the input rows `rows` of image x and the
@@ -29,10 +27,9 @@ void kernel_maxpool(const struct pool_rows *r, const float *x,
                     struct pool_span rows, bool rectified, float *y,
                     int32_t *from);
 
-/* Input row number `row` of the gradient: each pixel takes those of the output
- * pixels in rows `rows` that came from it. */
+/* One output row: each gradient is added to that of the pixel which its
+ * maximum came from; dx is the image. */
 void kernel_maxpool_grad(const struct pool_rows *r, const float *g,
-                         const int32_t *from, struct pool_span rows, size_t row,
-                         float *dx);
+                         const int32_t *from, struct pool_span rows, float *dx);
 
 #endif

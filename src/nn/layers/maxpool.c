@@ -9,13 +9,14 @@
 #include "nn/par.h"
 #include "nn/plan.h"
 
+#include <string.h>
+
 /* The constants of an operation. */
 struct maxpool {
     struct dnn_pixels in, out;
     bool rectified; /* the input is behind a relu of slope 0 */
     struct pool_rows rows;
-    /* As in struct pool_rows, and the same for rows. */
-    struct pool_span *rows_cover, *rows_covered, *cols_cover, *cols_covered;
+    struct pool_span *covers; /* input rows of each output row */
     struct pool_span spans[];
 };
 
@@ -45,7 +46,7 @@ forward_images(const void *ctx, size_t begin, size_t end)
             size_t at = u * image_size(&m->out) + h * row;
 
             kernel_maxpool(&m->rows, j->x + u * image_size(&m->in),
-                           m->rows_cover[h], m->rectified, j->y + at,
+                           m->covers[h], m->rectified, j->y + at,
                            j->from ? j->from + at : NULL);
         }
 }
@@ -67,14 +68,19 @@ backward_images(const void *ctx, size_t begin, size_t end)
 {
     const struct maxpool_job *j = ctx;
     const struct maxpool *m = j->m;
-    const size_t row = m->in.width * m->in.lanes;
+    const size_t row = m->out.width * m->out.lanes;
 
-    for (size_t u = begin; u < end; u++)
-        for (size_t h = 0; h < m->in.height; h++)
-            kernel_maxpool_grad(&m->rows, j->g + u * image_size(&m->out),
-                                j->from + u * image_size(&m->out),
-                                m->rows_covered[h], h,
-                                j->dx + u * image_size(&m->in) + h * row);
+    for (size_t u = begin; u < end; u++) {
+        float *dx = j->dx + u * image_size(&m->in);
+
+        memset(dx, 0, image_size(&m->in) * sizeof *dx);
+        for (size_t h = 0; h < m->out.height; h++) {
+            size_t at = u * image_size(&m->out) + h * row;
+
+            kernel_maxpool_grad(&m->rows, j->g + at, j->from + at, m->covers[h],
+                                dx);
+        }
+    }
 }
 
 static void
@@ -88,24 +94,17 @@ run_backward(const struct plan *p, const struct op *o)
     par_for(j.m->in.units, 1, backward_images, &j);
 }
 
-/* Which inputs the outputs of one axis cover, and the reverse. */
+/* Which of `in` inputs the outputs of one axis cover. */
 static void
 fill_spans(const struct window *w, int axis, size_t in, size_t out,
-           struct pool_span *cover, struct pool_span *covered)
+           struct pool_span *covers)
 {
-    for (size_t i = 0; i < in; i++)
-        covered[i] = (struct pool_span){0, 0};
-    for (size_t o = 0; o < out; o++) {
-        int64_t begin = (int64_t)o * w->stride[axis] - w->pad[axis];
+    for (size_t i = 0; i < out; i++) {
+        int64_t begin = (int64_t)i * w->stride[axis] - w->pad[axis];
         int64_t end = begin + w->kernel[axis];
 
-        cover[o].first = (uint32_t)(begin > 0 ? begin : 0);
-        cover[o].last = (uint32_t)(end < (int64_t)in ? end : (int64_t)in);
-        for (size_t i = cover[o].first; i < cover[o].last; i++) {
-            if (covered[i].last == 0)
-                covered[i].first = (uint32_t)o;
-            covered[i].last = (uint32_t)o + 1;
-        }
+        covers[i].first = (uint32_t)(begin > 0 ? begin : 0);
+        covers[i].last = (uint32_t)(end < (int64_t)in ? end : (int64_t)in);
     }
 }
 
@@ -123,10 +122,9 @@ append(struct plan *p, const struct layer *l, const char *what,
 
     if (!dnn_get_pixels(in, &a) || !dnn_get_pixels(out, &b))
         return err_set(err, ERR_BUG, "maxpool: layout %s", dnn_layout_name(in));
-    op = plan_kernel(p, l, what, "own", run, t, n_tensors,
-                     sizeof *m + (a.height + a.width + b.height + b.width) *
-                                     sizeof m->spans[0],
-                     err);
+    op =
+        plan_kernel(p, l, what, "own", run, t, n_tensors,
+                    sizeof *m + (b.height + b.width) * sizeof m->spans[0], err);
     if (!op)
         return -1;
     m = op->ctx;
@@ -134,18 +132,13 @@ append(struct plan *p, const struct layer *l, const char *what,
     m->out = b;
     m->rectified =
         plan_in(p, l, 0)->rectified && plan_in(p, l, 0)->slope == 0.0f;
-    m->rows_cover = m->spans;
-    m->rows_covered = m->rows_cover + b.height;
-    m->cols_cover = m->rows_covered + a.height;
-    m->cols_covered = m->cols_cover + b.width;
-    fill_spans(&o->window, 0, a.height, b.height, m->rows_cover,
-               m->rows_covered);
-    fill_spans(&o->window, 1, a.width, b.width, m->cols_cover, m->cols_covered);
+    m->covers = m->spans;
     m->rows = (struct pool_rows){.in_width = a.width,
                                  .out_width = b.width,
                                  .lanes = a.lanes,
-                                 .covers = m->cols_cover,
-                                 .covered = m->cols_covered};
+                                 .covers = m->spans + b.height};
+    fill_spans(&o->window, 0, a.height, b.height, m->spans);
+    fill_spans(&o->window, 1, a.width, b.width, m->spans + b.height);
     return 0;
 }
 
