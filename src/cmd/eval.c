@@ -1,11 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* ebsp eval: loss and accuracy of a trained model on its test data. */
+#include "base/buf.h"
 #include "base/err.h"
+#include "base/json.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/model.h"
 #include "job/evaluate.h"
 
+#include <math.h>
 #include <stdbool.h>
 
 enum { OPT_DATA_DIR = 0x100, OPT_JSON, OPT_THREADS };
@@ -63,6 +66,24 @@ static const struct argp argp = {
            "written by ebsp train.\vSee ebsp-eval(1).",
 };
 
+/* The name is the user's, and the loss of a bad model no number. */
+static int
+print_json(const char *name, const struct evaluation *e, struct err *err)
+{
+    struct buf text = BUF_INIT(1 << 20);
+    json_t *v = json_pack("{s:s, s:I, s:o, s:f}", "model", name, "samples",
+                          (json_int_t)e->samples, "test_loss",
+                          isfinite(e->loss) ? json_real(e->loss) : json_null(),
+                          "test_accuracy", e->accuracy);
+    int r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
+
+    if (r == 0)
+        printf("%s\n", text.data);
+    json_decref(v);
+    buf_release(&text);
+    return r;
+}
+
 static int
 evaluate(const struct options *o, struct model *m, struct err *err)
 {
@@ -83,10 +104,7 @@ evaluate(const struct options *o, struct model *m, struct err *err)
         r = e ? evaluator_run(e, m->params, &result, err) : -1;
     }
     if (r == 0 && o->json)
-        printf("{\"model\": \"%s\", \"samples\": %llu, \"test_loss\": %.9g, "
-               "\"test_accuracy\": %.9g}\n",
-               m->job.name, (unsigned long long)result.samples, result.loss,
-               result.accuracy);
+        r = print_json(m->job.name, &result, err);
     else if (r == 0)
         printf("%s: test accuracy %.2f%%, test loss %.4f, %llu samples\n",
                m->file, 100 * result.accuracy, result.loss,
