@@ -67,6 +67,11 @@ BATS_TESTS += tests/bats/policy-pages.bats
 BATS_TESTS += tests/bats/quickstart.bats tests/bats/manual.bats \
 	tests/bats/helpers.bats tests/bats/install.bats
 
+# docs
+BATS_TESTS += tests/bats/job-manual.bats tests/bats/run-manual.bats \
+	tests/bats/examples.bats
+EXTRA_DIST += tests/bats/job-keys
+
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \
 	tests/lint/headers.sh tests/lint/format.sh tests/lint/shell.sh \
