@@ -13,8 +13,6 @@
 
 #define VERSION_TEXT "ebsp " PACKAGE_VERSION
 
-const char *argp_program_version = VERSION_TEXT;
-
 static int
 fail(const char *who, const struct err *err)
 {
@@ -42,6 +40,8 @@ main(int argc, char **argv)
     int r;
 
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead */
+    /* Not defined here: hidden as all is, libc would not see it. */
+    argp_program_version = VERSION_TEXT;
     if (!sub) {
         err_set(&err, ERR_USAGE, "expected a subcommand; see \"ebsp help\"");
         return fail("ebsp", &err);

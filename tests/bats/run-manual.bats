@@ -122,6 +122,21 @@ keys_told() {
             print "$1\n" if $on && /^=item B<(\d+)>$/' "$man/ebsp.1.pod")
 }
 
+@test "every subcommand knows the options of ebsp(1)" {
+    local sub
+    for sub in $("$EBSP" help | sed -n 's/^  \([a-z]*\) .*/\1/p'); do
+        [ "$sub" != help ] || continue
+        for option in -? --help --usage; do
+            expect 0 "$sub" "$option"
+            stdout_has "ebsp $sub"
+        done
+        for option in -V --version; do
+            expect 0 "$sub" "$option"
+            [[ $output =~ ^ebsp\ [0-9]+\.[0-9]+ ]]
+        done
+    done
+}
+
 @test "options may be shortened" {
     blobs_job j.json
     expect 0 train j.json --work 1 --dry
