@@ -263,6 +263,10 @@ rates() { jq -r 'select(.event == "commit") | .lr' "$1/events.jsonl"; }
     [ "$(rates none | sort -u)" = 1 ]
     [ "$(rates linear | sort -u)" = 4 ]
     [ "$(rates sqrt | sort -u)" = 2 ]
+    # a sum counts as one
+    blobs_job j.json '.lr_scaling = "linear" | .epochs = 1 | .optimizer.lr = 1'
+    expect 0 train j.json -r sum -q -n 4 -p elasticbsp:between=accumulate
+    [ "$(rates sum | sort -u)" = 1 ]
 }
 
 # --- jobs that come with ebsp ----------------------------------------------
