@@ -75,6 +75,18 @@ promise() { "$EBSP" policy show "$1" | sed -n 's/^promises.*: //p'; }
     [ "$(promise elasticbsp:between=local)" = "staleness at most 0" ]
 }
 
+@test "the page of the interface tells the names that the header has" {
+    local header=$EBSP_SRCDIR/include/ebsp/policy.h
+    # but not how versions are told apart, and patterns like EBSP_EVENT_*
+    diff <(grep -oE '\bEBSP_[A-Z_]*[A-Z]\b' "$header" | sort -u |
+        grep -vxE 'EBSP_POLICY_(H|MAGIC|ABI_MINOR)') \
+        <(grep -oE '\bEBSP_[A-Z_]*[A-Z]\b' "$man/ebsp-policy.3.pod" | sort -u)
+    local name
+    for name in $(grep -oE '\(\*[a-z_]+\)' "$header" | tr -d '(*)'); do
+        grep -qE "\b$name\b" "$man/ebsp-policy.3.pod"
+    done
+}
+
 @test "dssp wants its thresholds in order" {
     expect 7 policy show dssp:low=5,high=4
     stderr_has "high is below low"
