@@ -4,9 +4,12 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/vec.h"
 #include "nn/par.h"
 #include "nn/plan.h"
 
+#include <math.h>
+#include <stdatomic.h>
 #include <string.h>
 
 /* Plans that are kept: training and evaluation, each with its usual size, the
@@ -127,6 +130,39 @@ check_batch(const struct net *n, const struct net_batch *b, struct err *err)
     return 0;
 }
 
+struct finite {
+    const float *v;
+    atomic_bool bad;
+};
+
+static void
+check_range(void *ctx, size_t begin, size_t end)
+{
+    struct finite *f = ctx;
+
+    if (!vec_all_finite(f->v + begin, end - begin))
+        atomic_store(&f->bad, true);
+}
+
+static bool
+all_finite(const float *v, size_t n)
+{
+    struct finite f = {.v = v, .bad = false};
+
+    par_for(n, 16384, check_range, &f);
+    return !f.bad;
+}
+
+/* oneDNN's relu turns NaN into 0: a network with NaN in its first layer would
+ * look healthy.  So what goes in is looked at, too. */
+static bool
+inputs_finite(const struct net *n, const struct net_batch *b,
+              const float *params)
+{
+    return all_finite(params, graph_get_segments(n->graph)->n_floats) &&
+           all_finite(b->x, b->n * shape_count(graph_get_input(n->graph)));
+}
+
 static int
 run(struct net *n, const struct net_batch *b, bool training,
     const float *params, float *grads, const struct net_progress *done,
@@ -144,6 +180,8 @@ run(struct net *n, const struct net_batch *b, bool training,
     else if (p)
         r = plan_run(p, n->arena, b, params, grads, done, result, err);
     n->last = p;
+    if (r == 0 && !inputs_finite(n, b, params))
+        result->loss = NAN;
     par_set_threads(before);
     return r;
 }

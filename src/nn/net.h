@@ -30,7 +30,9 @@ struct net_batch {
 };
 
 struct net_result {
-    double loss;      /* mean over the samples; with label smoothing if set */
+    /* Mean over the samples, with label smoothing if set.  NaN when any
+     * parameter or sample is NaN or infinite, or an output NaN. */
+    double loss;
     uint64_t correct; /* samples whose largest output is the label */
 };
 

@@ -14,8 +14,8 @@ int omp_get_thread_num(void);
 
 struct loop {
     size_t n, grain;
-    void (*fn)(const void *ctx, size_t begin, size_t end);
-    const void *ctx;
+    void (*fn)(void *ctx, size_t begin, size_t end);
+    void *ctx;
 };
 
 int
@@ -48,8 +48,8 @@ run_share(void *data)
 }
 
 void
-par_for(size_t n, size_t grain,
-        void (*fn)(const void *ctx, size_t begin, size_t end), const void *ctx)
+par_for(size_t n, size_t grain, void (*fn)(void *ctx, size_t begin, size_t end),
+        void *ctx)
 {
     struct loop l = {n, grain, fn, ctx};
     int threads = omp_get_max_threads();

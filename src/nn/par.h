@@ -15,7 +15,6 @@ int par_set_threads(int threads);
  * multiples of `grain` long.  Which range goes where depends on n, grain and
  * the number of threads only. */
 void par_for(size_t n, size_t grain,
-             void (*fn)(const void *ctx, size_t begin, size_t end),
-             const void *ctx);
+             void (*fn)(void *ctx, size_t begin, size_t end), void *ctx);
 
 #endif

@@ -146,6 +146,8 @@ dnnl_alg_kind_t plan_choose_conv(const struct layer *l);
 /* Whether a dense layer reads an image as it lies (and reorders its weights to
  * fit) or has the image reordered. */
 bool plan_choose_dense_image(const struct plan *p, int64_t units);
+/* The layout of the weights of a dense layer that reads rows, or an image. */
+dnnl_format_tag_t plan_choose_dense_weights(bool image);
 /* An implementation known to compute something else than it should. */
 bool plan_choose_refuses(const_dnnl_primitive_desc_t desc);
 

@@ -95,7 +95,7 @@ struct sum_job {
 #define SUM_BLOCK ((size_t)2048)
 
 static void
-sum_range(const void *ctx, size_t begin, size_t end)
+sum_range(void *ctx, size_t begin, size_t end)
 {
     const struct sum_job *j = ctx;
     const struct sum *s = j->s;

@@ -367,8 +367,28 @@ bad_input(void)
        "refused: %s", e.text);
     ok(eval(&f).loss > 0.0, "evaluation needs no keys");
     f.batch.key = f.key;
-    f.params[f.t->seg[f.t->n - 1].offset] = NAN;
-    ok(isnan(eval(&f).loss) && isnan(step(&f).loss), "NaN reaches the loss");
+    release(&f);
+}
+
+/* Also from the first layer, through relus that do not know NaN. */
+static void
+nan_reaches_the_loss(void)
+{
+    struct fixture f = fixture("[3, 14, 14]", lenet, 4, 2);
+    size_t told = 0;
+
+    for (size_t i = 0; i < f.t->n; i++) {
+        float *w = f.params + f.t->seg[i].offset, old = *w;
+
+        *w = i % 2 ? NAN : INFINITY;
+        told += isnan(step(&f).loss) && isnan(eval(&f).loss);
+        *w = old;
+    }
+    is_int(told, f.t->n, "NaN or infinity in any parameter reaches the loss");
+    f.x[4 * f.width - 1] = NAN;
+    ok(isnan(step(&f).loss), "and in a sample");
+    f.x[4 * f.width - 1] = 0.0f;
+    ok(isfinite(step(&f).loss), "and does not stay");
     release(&f);
 }
 
@@ -476,6 +496,7 @@ main(void)
     dropout_keeps_the_mean();
     losses();
     bad_input();
+    nan_reaches_the_loss();
     out_of_memory();
     two_nets_in_two_threads();
     described();

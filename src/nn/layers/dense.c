@@ -66,9 +66,8 @@ product_init(struct product *d, const struct layer *l,
     if (dnn_layout(&d->bias, 1, &o->units, dnnl_a, err) != 0 ||
         dnn_layout(&d->dst, 2, dst, dnnl_ab, err) != 0)
         return -1;
-    /* Rows: the weights as they are, which the matrix product is fast with. */
     return dnn_layout(&d->weights, d->n_dims, d->dim,
-                      d->n_dims == 2 ? dnnl_ab : dnnl_format_tag_any, err);
+                      plan_choose_dense_weights(d->n_dims > 2), err);
 }
 
 static int

@@ -42,7 +42,7 @@ struct drop_job {
 /* Two numbers from one hash of (key of the sample, layer, place): who computes
  * a sample, beside which others, and in which layout does not matter. */
 static void
-drop_samples(const void *ctx, size_t begin, size_t end)
+drop_samples(void *ctx, size_t begin, size_t end)
 {
     const struct drop_job *j = ctx;
     const struct drop *d = j->d;

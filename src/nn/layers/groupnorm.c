@@ -69,7 +69,7 @@ struct norm_job {
 };
 
 static void
-forward_groups(const void *ctx, size_t begin, size_t end)
+forward_groups(void *ctx, size_t begin, size_t end)
 {
     const struct norm_job *j = ctx;
     const struct norm *d = j->d;
@@ -108,7 +108,7 @@ run_forward(const struct plan *p, const struct op *o)
 /* With h = (x - mean) * scale and m numbers in the group:
  * dx = scale * (w g - mean(w g) - h * mean(w g h)). */
 static void
-backward_groups(const void *ctx, size_t begin, size_t end)
+backward_groups(void *ctx, size_t begin, size_t end)
 {
     const struct norm_job *j = ctx;
     const struct norm *d = j->d;

@@ -35,7 +35,7 @@ image_size(const struct dnn_pixels *px)
 }
 
 static void
-forward_images(const void *ctx, size_t begin, size_t end)
+forward_images(void *ctx, size_t begin, size_t end)
 {
     const struct maxpool_job *j = ctx;
     const struct maxpool *m = j->m;
@@ -64,7 +64,7 @@ run_forward(const struct plan *p, const struct op *o)
 }
 
 static void
-backward_images(const void *ctx, size_t begin, size_t end)
+backward_images(void *ctx, size_t begin, size_t end)
 {
     const struct maxpool_job *j = ctx;
     const struct maxpool *m = j->m;
