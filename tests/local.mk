@@ -22,8 +22,14 @@ UNIT_TESTS += tests/unit/test_graph tests/unit/test_gradients tests/unit/test_ne
 EXTRA_DIST += tests/unit/net_fixture.h
 
 # nn: optimizers, tensor files, references
-UNIT_TESTS += tests/unit/test_optim tests/unit/test_tensors
+UNIT_TESTS += tests/unit/test_optim tests/unit/test_tensors \
+	tests/unit/test_layers
 FUZZERS += tests/fuzz/fuzz_tensors
+REFERENCE = tests/unit/ref_net.c tests/unit/ref_net.h \
+	tests/unit/ref_layers.c tests/unit/ref_layers.h \
+	tests/unit/ref_elements.c
+tests_unit_test_layers_SOURCES = tests/unit/test_layers.c \
+	tests/unit/ref_rig.c tests/unit/ref_rig.h $(REFERENCE)
 
 # data
 UNIT_TESTS += tests/unit/test_exact tests/unit/test_dataset \
