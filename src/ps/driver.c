@@ -141,7 +141,8 @@ driver_note(void *ctx, const char *name, const struct host_value *values,
     for (size_t i = 0; i < n; i++)
         events_num(s->c.events, values[i].name, values[i].value);
     events_end(s->c.events);
-    if (n > 0)
+    /* The progress line has room for one thing: where the barriers are. */
+    if (n > 0 && !strcmp(name, "superstep"))
         snprintf(s->note, sizeof s->note, "%s %.0f", name, values[0].value);
 }
 
