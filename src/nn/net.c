@@ -28,7 +28,7 @@ struct net {
         uint64_t used; /* time of the last use, in calls */
     } slot[NET_PLANS];
     uint64_t calls;
-    const struct plan *last;
+    const struct plan *last; /* that ran; NULL after a failure */
     /* One arena for all plans: only one runs at a time. */
     char *arena;
     size_t arena_bytes;
@@ -64,13 +64,14 @@ net_free(struct net *n)
     mem_free(n);
 }
 
+/* Nothing in the arena outlives a call but the outputs, so that a larger one
+ * replaces it. */
 static int
 grow_arena(struct net *n, size_t bytes, struct err *err)
 {
     if (bytes <= n->arena_bytes)
         return 0;
-    mem_free(n->arena); /* nothing in it outlives a call but the outputs */
-    n->last = NULL;
+    mem_free(n->arena);
     n->arena_bytes = 0;
     n->arena = mem_alloc_aligned(bytes);
     if (!n->arena)
@@ -98,14 +99,8 @@ find_plan(struct net *n, size_t samples, bool training, struct err *err)
             oldest = i;
     }
     p = plan_new(n->graph, &n->dnn, samples, training, err);
-    if (p && grow_arena(n, p->arena_bytes, err) != 0) {
-        plan_free(p);
-        p = NULL;
-    }
     if (!p)
         return NULL;
-    if (n->last == n->slot[oldest].plan)
-        n->last = NULL;
     plan_free(n->slot[oldest].plan);
     n->slot[oldest].plan = p;
     n->slot[oldest].used = n->calls;
@@ -171,17 +166,20 @@ run(struct net *n, const struct net_batch *b, bool training,
     int before, r = -1;
     struct plan *p;
 
+    n->last = NULL;
     if (check_batch(n, b, err) != 0)
         return -1;
     before = par_set_threads(n->threads);
     p = find_plan(n, b->n, training, err);
     if (p && p->wants_keys && !b->key)
         err_set(err, ERR_CONFIG, "dropout needs a key for each sample");
-    else if (p)
+    else if (p && grow_arena(n, p->arena_bytes, err) == 0)
         r = plan_run(p, n->arena, b, params, grads, done, result, err);
-    n->last = p;
-    if (r == 0 && !inputs_finite(n, b, params))
-        result->loss = NAN;
+    if (r == 0) {
+        n->last = p;
+        if (!inputs_finite(n, b, params))
+            result->loss = NAN;
+    }
     par_set_threads(before);
     return r;
 }

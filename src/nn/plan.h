@@ -121,7 +121,8 @@ struct plan {
     struct net_result *result;
 };
 
-/* Uses the number of threads of the moment (par.h), now and for ever. */
+/* The number of threads (par.h) must be the same here and in plan_run: oneDNN
+ * divides the work when a primitive is made. */
 struct plan *plan_new(const struct graph *graph, const struct dnn *dnn,
                       size_t n, bool training, struct err *err);
 void plan_free(struct plan *p);
