@@ -16,7 +16,7 @@ setup() {
 less=(--epochs 1 --set data.limit_train=512 --set data.limit_test=128)
 case " $* " in
 *" --resume "*) less=() ;;
-" train "* | " simulate "*" --train "*) ;;
+" train "* | " simulate "*"--train "*) ;;
 " policy check "*) less=(--schedules 50) ;;
 *) less=() ;;
 esac
