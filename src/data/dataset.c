@@ -9,6 +9,7 @@
 #include "data/kind.h"
 
 #include <string.h>
+#include <sys/stat.h>
 
 #define ALIGN 64
 
@@ -164,6 +165,15 @@ data_find(const struct data_request *r, const char *name, struct err *err)
     return NULL;
 }
 
+static bool
+same_folder(const char *a, const char *b)
+{
+    struct stat x, y;
+
+    return stat(a, &x) == 0 && stat(b, &y) == 0 && x.st_dev == y.st_dev &&
+           x.st_ino == y.st_ino;
+}
+
 int
 data_missing(const struct data_request *r, const char *key, const char *name,
              struct err *err)
@@ -175,7 +185,7 @@ data_missing(const struct data_request *r, const char *key, const char *name,
         return -1; /* it was memory that was missing */
     if (name[0] == '/')
         return jcur_fail(&at, err, "no \"%s\"", name);
-    if (!r->data_dir)
+    if (!r->data_dir || same_folder(r->data_dir, job_dir))
         return jcur_fail(&at, err, "no \"%s\" in \"%s\" (see --data-dir)", name,
                          job_dir);
     return jcur_fail(&at, err, "no \"%s\" in \"%s\" or \"%s\"", name,

@@ -220,6 +220,10 @@ examples() {
     jq '.augment.flop = true' "$models/lenet5-mnist.json" >net.json
     expect 3 inspect net.json
     stderr_has 'augment.flop: unknown key'
+    cp "$models/lenet5-mnist.json" .
+    expect 3 train lenet5-mnist.json
+    stderr_has 'data.path: no "mnist/train-images-idx3-ubyte" in '
+    stderr_has '(see --data-dir)'
 }
 
 # --- what the page says about numbers --------------------------------------
