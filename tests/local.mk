@@ -23,13 +23,16 @@ EXTRA_DIST += tests/unit/net_fixture.h
 
 # nn: optimizers, tensor files, references
 UNIT_TESTS += tests/unit/test_optim tests/unit/test_tensors \
-	tests/unit/test_layers
+	tests/unit/test_layers tests/unit/test_reference
 FUZZERS += tests/fuzz/fuzz_tensors
 REFERENCE = tests/unit/ref_net.c tests/unit/ref_net.h \
 	tests/unit/ref_layers.c tests/unit/ref_layers.h \
 	tests/unit/ref_elements.c
 tests_unit_test_layers_SOURCES = tests/unit/test_layers.c \
 	tests/unit/ref_rig.c tests/unit/ref_rig.h $(REFERENCE)
+tests_unit_test_reference_SOURCES = tests/unit/test_reference.c $(REFERENCE)
+EXTRA_DIST += tests/torch/jobnet.py tests/torch/refdata.py \
+	tests/torch/make_reference.py tests/torch/reference.json
 
 # data
 UNIT_TESTS += tests/unit/test_exact tests/unit/test_dataset \
