@@ -3,9 +3,12 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 #ifdef HAVE_CONFIG_H
 #    include "config.h"
@@ -30,6 +33,18 @@ close_stdout(struct err *err)
     return 0;
 }
 
+/* A caller may have closed descriptors 0 to 2.  The next file opened would get
+ * such a number: a message would be written into a checkpoint, and libuv aborts
+ * when it closes one.  They are filled the wrong way round, so that using them
+ * still fails. */
+static void
+fill_standard_files(void)
+{
+    for (int fd = 0; fd <= STDERR_FILENO; fd++)
+        if (fcntl(fd, F_GETFD) < 0 && errno == EBADF)
+            (void)open("/dev/null", fd == STDIN_FILENO ? O_WRONLY : O_RDONLY);
+}
+
 int
 main(int argc, char **argv)
 {
@@ -39,6 +54,7 @@ main(int argc, char **argv)
     char *name;
     int r;
 
+    fill_standard_files();
     signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead */
     /* Not defined here: hidden as all is, libc would not see it. */
     argp_program_version = VERSION_TEXT;
