@@ -98,6 +98,12 @@ conn_is_taken(const struct conn *c)
     return c->handlers || c->phase >= PHASE_FLUSH;
 }
 
+bool
+conn_is_closing(const struct conn *c)
+{
+    return c->phase >= PHASE_FLUSH;
+}
+
 void
 conn_set_handlers(struct conn *c, const struct conn_handlers *h, void *ctx)
 {

@@ -63,6 +63,8 @@ int conn_send_summed(struct conn *c, uint16_t type, const void *body,
                      size_t body_len, const void *bulk, size_t bulk_len,
                      uint64_t bulk_sum, conn_sent_fn *done, void *ctx,
                      struct err *err);
+/* It was closed, or has failed: on_closed follows and tells why. */
+bool conn_is_closing(const struct conn *c);
 /* No more on_body and on_frame.  Forgets what is queued and closes; with flush
  * what is queued is sent first, as long as the peer takes something every 5 s,
  * and the peer then has 1 s to close its side. */

@@ -215,6 +215,10 @@ send_order(struct session *w, const struct buf *body, bool with_params,
     struct params *p;
     int r;
 
+    /* Lost in this very turn of the loop: on_closed will say why, which
+     * "the connection is closing" does not. */
+    if (conn_is_closing(w->conn))
+        return 0;
     if (!with_params)
         return conn_send(w->conn, MSG_ORDER, body->data, body->len, NULL, 0,
                          NULL, NULL, err);
