@@ -101,7 +101,7 @@ evaluate(const struct options *o, struct model *m, struct err *err)
     r = job_open_data(&m->job, o->data_dir, &d, &augment, err);
     if (r == 0) {
         e = evaluator_new(m->job.graph, d, &augment, (int)o->threads, err);
-        r = e ? evaluator_run(e, m->params, &result, err) : -1;
+        r = e ? evaluator_run(e, m->params, NULL, &result, err) : -1;
     }
     if (r == 0 && o->json)
         r = print_json(m->job.name, &result, err);

@@ -55,7 +55,7 @@ evaluator_free(struct evaluator *e)
 }
 
 int
-evaluator_run(struct evaluator *e, const float *params,
+evaluator_run(struct evaluator *e, const float *params, const atomic_bool *stop,
               struct evaluation *result, struct err *err)
 {
     const struct data_split *split = &e->d->test;
@@ -68,6 +68,8 @@ evaluator_run(struct evaluator *e, const float *params,
         struct net_batch b;
         struct net_result r;
 
+        if (stop && atomic_load(stop))
+            return err_set(err, ERR_FAIL, "not evaluated: the run ended");
         if (loader_plain(e->loader, split, first, n, &b, err) != 0 ||
             net_eval(e->net, &b, params, &r, err) != 0)
             return -1;

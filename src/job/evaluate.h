@@ -5,6 +5,7 @@
 
 #include "data/loader.h"
 
+#include <stdatomic.h>
 #include <stdint.h>
 
 struct err;
@@ -22,7 +23,9 @@ struct evaluator *evaluator_new(const struct graph *g, const struct dataset *d,
                                 const struct augment_config *a, int threads,
                                 struct err *err);
 void evaluator_free(struct evaluator *e);
+/* Fails with ERR_FAIL soon after another thread has set *stop (may be NULL). */
 int evaluator_run(struct evaluator *e, const float *params,
-                  struct evaluation *result, struct err *err);
+                  const atomic_bool *stop, struct evaluation *result,
+                  struct err *err);
 
 #endif

@@ -29,7 +29,7 @@ struct watcher {
     uv_mutex_t lock;
     uv_cond_t more;
     struct queue todo, ready; /* guarded by lock */
-    bool stop;                /* guarded by lock */
+    atomic_bool stop;         /* set under lock, read also without */
     size_t pending;           /* loop thread only */
 };
 
@@ -78,7 +78,8 @@ work(void *arg)
             e = evaluator_new(w->graph, w->data, w->augment, w->threads,
                               &t->r.err);
         if (e)
-            (void)evaluator_run(e, t->r.params->v, &t->r.eval, &t->r.err);
+            (void)evaluator_run(e, t->r.params->v, &w->stop, &t->r.eval,
+                                &t->r.err);
         t->r.cost_ns = clock_now_ns() - start;
         uv_mutex_lock(&w->lock);
         put(&w->ready, t);

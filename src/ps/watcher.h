@@ -34,8 +34,8 @@ int watcher_submit(struct watcher *w, struct params *p, uint64_t samples,
                    int64_t now_ns, struct err *err);
 /* Snapshots submitted whose result has not been delivered. */
 size_t watcher_get_pending(const struct watcher *w);
-/* Waits for the one being worked on, delivers the others with an error, frees
- * itself on the loop. */
+/* Breaks off the one being worked on, delivers what is not evaluated with an
+ * error, frees itself on the loop. */
 void watcher_close(struct watcher *w);
 
 #endif

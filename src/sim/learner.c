@@ -220,5 +220,6 @@ learner_drop(struct learner *l, uint32_t worker, struct err *err)
 int
 learner_evaluate(struct learner *l, struct evaluation *e, struct err *err)
 {
-    return evaluator_run(l->evaluator, store_peek(l->ledger.store), e, err);
+    return evaluator_run(l->evaluator, store_peek(l->ledger.store), NULL, e,
+                         err);
 }
