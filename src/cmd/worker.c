@@ -4,16 +4,28 @@
 #include "base/err.h"
 #include "cmd/cmd.h"
 
+#include <stdbool.h>
+#include <stdio.h>
 #include <string.h>
+#include <unistd.h>
 
 static int
 run(int argc, char **argv, struct err *err)
 {
+    bool computing;
+    int r;
+
     if (argc != 2 || strcmp(argv[1], "--join-from-stdin") != 0)
         return err_set(err, ERR_USAGE,
                        "expected --join-from-stdin; a worker is started by "
                        "ebsp train");
-    return worker_run(err);
+    r = worker_run(&computing, err);
+    if (computing) { /* exit() would take away what the thread uses */
+        if (r != 0)
+            fprintf(stderr, "%s: %s\n", argv[0], err->text);
+        _exit(r == 0 ? 0 : (int)err->code);
+    }
+    return r;
 }
 
 const struct cmd cmd_worker = {

@@ -17,7 +17,8 @@
 
 #define BEAT_MS          1000
 #define CONNECT_LIMIT_MS 20000
-#define ORPHANED         ERR_SYS /* exit status when stdin ends */
+#define STEP_LIMIT_NS    (NS_PER_S / 2) /* to wait for a step at the end */
+#define ORPHANED         ERR_SYS        /* exit status when stdin ends */
 
 /* Where the computing thread is; guarded by lock. */
 enum stage { STAGE_SETUP, STAGE_IDLE, STAGE_ORDERED, STAGE_DONE, STAGE_STOP };
@@ -37,6 +38,7 @@ struct worker {
     uv_mutex_t lock;
     uv_cond_t turn;
     enum stage stage;       /* guarded by lock */
+    bool computing;         /* guarded by lock: set-up or an order */
     struct err compute_err; /* set before STAGE_DONE */
     struct compute compute; /* the computing thread's while ORDERED */
     struct msg_order order;
@@ -90,6 +92,8 @@ finish_stage(struct worker *w)
     uv_mutex_lock(&w->lock);
     if (w->stage != STAGE_STOP)
         w->stage = STAGE_DONE;
+    w->computing = false;
+    uv_cond_signal(&w->turn); /* for join_thread */
     uv_mutex_unlock(&w->lock);
     uv_async_send(&w->done);
 }
@@ -110,6 +114,7 @@ compute_thread(void *arg)
         while (w->stage != STAGE_ORDERED && w->stage != STAGE_STOP)
             uv_cond_wait(&w->turn, &w->lock);
         stage = w->stage;
+        w->computing = stage == STAGE_ORDERED;
         uv_mutex_unlock(&w->lock);
         if (stage == STAGE_STOP)
             return;
@@ -299,9 +304,13 @@ say_bye(struct worker *w)
 {
     struct buf body = BUF_INIT(256);
     int64_t now = clock_now_ns();
+    bool idle;
 
+    uv_mutex_lock(&w->lock);
+    idle = w->ready && w->stage == STAGE_IDLE;
+    uv_mutex_unlock(&w->lock);
     /* Idle since its last push: there was nothing left to do for it. */
-    if (w->ready && w->stage == STAGE_IDLE && now > w->push_sent_ns)
+    if (idle && now > w->push_sent_ns)
         w->total.wait_ns += now - w->push_sent_ns;
     w->total.wall_ns = w->ready ? now - w->ready_ns : 0;
     msg_put_bye(&body, &w->total);
@@ -380,11 +389,13 @@ on_connected(void *ctx, struct conn *c, const struct err *why)
     w->conn = c;
     conn_set_handlers(c, &handlers, w);
     uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
+    w->computing = true; /* the set-up */
     if (uv_thread_create(&w->thread, compute_thread, w) == 0) {
         w->threaded = true;
     } else {
         struct err err = ERR_INIT;
 
+        w->computing = false;
         err_set(&err, ERR_SYS, "no thread for computing");
         fail(w, &err);
     }
@@ -454,17 +465,43 @@ read_join(struct join *j, struct err *err)
     return r;
 }
 
+/* Whether the computing thread has ended.  A step of a large network takes
+ * longer than anybody wants to wait for a result that nobody wants. */
+static bool
+join_thread(struct worker *w)
+{
+    int64_t end = clock_now_ns() + STEP_LIMIT_NS, now;
+    bool computing;
+
+    if (!w->threaded)
+        return true;
+    uv_mutex_lock(&w->lock);
+    while (w->computing && (now = clock_now_ns()) < end)
+        uv_cond_timedwait(&w->turn, &w->lock, (uint64_t)(end - now));
+    computing = w->computing;
+    uv_mutex_unlock(&w->lock);
+    if (!computing)
+        uv_thread_join(&w->thread);
+    return !computing;
+}
+
 static int
-talk(struct worker *w, struct err *err)
+talk(struct worker *w, bool *computing, struct err *err)
 {
     const struct join *j = &w->join;
+    int rc;
 
     if (uv_loop_init(&w->loop) != 0)
         return err_set(err, ERR_SYS, "no event loop");
+    rc = uv_poll_init(&w->loop, &w->orphan, STDIN_FILENO);
+    if (rc < 0) { /* the end of a file would say nothing */
+        uv_loop_close(&w->loop);
+        return err_set(err, ERR_SYS, "stdin: expected a pipe: %s",
+                       uv_strerror(rc));
+    }
     w->beat.data = w->done.data = w->orphan.data = w;
     uv_timer_init(&w->loop, &w->beat);
     uv_async_init(&w->loop, &w->done, on_done);
-    uv_poll_init(&w->loop, &w->orphan, STDIN_FILENO);
     uv_poll_start(&w->orphan, UV_READABLE, on_orphaned);
     if (conn_connect(&w->loop, j->host, j->port, j->key, j->rank,
                      CONNECT_LIMIT_MS, on_connected, w, &w->err) != 0)
@@ -472,21 +509,23 @@ talk(struct worker *w, struct err *err)
     /* `done` keeps the loop alive until everything else has gone. */
     while (!w->ending || w->conn)
         uv_run(&w->loop, UV_RUN_ONCE);
-    if (w->threaded)
-        uv_thread_join(&w->thread);
-    uv_close((uv_handle_t *)&w->done, NULL);
-    uv_run(&w->loop, UV_RUN_DEFAULT);
-    uv_loop_close(&w->loop);
+    *computing = !join_thread(w);
+    if (!*computing) {
+        uv_close((uv_handle_t *)&w->done, NULL);
+        uv_run(&w->loop, UV_RUN_DEFAULT);
+        uv_loop_close(&w->loop);
+    }
     return w->err.code == ERR_OK ? 0
                                  : err_set(err, w->err.code, "%s", w->err.text);
 }
 
 int
-worker_run(struct err *err)
+worker_run(bool *computing, struct err *err)
 {
     struct worker *w = mem_alloc(1, sizeof *w);
     int r;
 
+    *computing = false;
     if (!w)
         return err_nomem(err);
     w->start_ns = clock_now_ns();
@@ -496,7 +535,9 @@ worker_run(struct err *err)
     }
     uv_mutex_init(&w->lock);
     uv_cond_init(&w->turn);
-    r = talk(w, err);
+    r = talk(w, computing, err);
+    if (*computing) /* everything is still in use */
+        return r;
     msg_order_release(&w->order);
     compute_release(&w->compute);
     uv_cond_destroy(&w->turn);
