@@ -16,6 +16,21 @@
 
 #define PATH_CAP 256
 
+json_t *
+json_text(const char *s)
+{
+    json_t *v = json_string(s);
+    size_t n = strlen(s), cap = 4 * n + 1; /* each byte as \xHH */
+    char *safe;
+
+    if (v || !(safe = mem_alloc(cap, 1)))
+        return v;
+    str_escape(safe, cap, s, n);
+    v = json_string(safe);
+    mem_free(safe);
+    return v;
+}
+
 /* ---- documents ---- */
 
 int

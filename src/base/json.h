@@ -96,6 +96,10 @@ void jcur_path(const struct jcur *c, char *to, size_t cap);
 bool json_position(const char *text, size_t len, const char *path, int *line,
                    int *column);
 
+/* A new string; what is not UTF-8 (a path may be anything) is escaped as by
+ * str_escape.  NULL only when memory is out. */
+json_t *json_text(const char *s);
+
 /* Writing: appends compact JSON (indent 0) or pretty JSON. */
 int json_dump(const json_t *v, int indent, struct buf *to, struct err *err);
 

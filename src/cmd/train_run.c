@@ -121,44 +121,46 @@ write_in_run(const struct running *r, const char *name, const struct buf *b,
     return x;
 }
 
-/* job.json, log and events.jsonl. */
+/* log and events.jsonl, which also is the lock of the directory. */
 static int
 open_run(struct running *r, bool resumed, struct err *err)
 {
-    struct buf text = BUF_INIT(JSON_MAX_BYTES);
-    char *log = NULL, *events = NULL;
+    char *log = fs_join(r->run, "log");
+    char *events = fs_join(r->run, "events.jsonl");
     int64_t now = clock_now_ns();
-    int x = -1;
 
-    if (job_dump(&r->t->job, &text, err) != 0 ||
-        write_in_run(r, "job.json", &text, err) != 0)
-        goto out;
-    log = fs_join(r->run, "log");
-    events = fs_join(r->run, "events.jsonl");
-    if (!log || !events) {
+    if (!log || !events)
         err_nomem(err);
-        goto out;
-    }
-    r->log_file = fopen(log, "ae");
-    if (!r->log_file) {
-        err_errno(err, "%s", log);
-        goto out;
+    else
+        r->events = events_open(events, resumed, now, err);
+    if (r->events) {
+        r->log_file = fopen(log, "ae");
+        if (!r->log_file)
+            err_errno(err, "%s", log);
     }
     r->log.file = r->log_file;
     r->log.start_ns = now;
-    r->events = events_open(events, resumed, now, err);
-    if (!r->events)
-        goto out;
-    events_begin(r->events, now, "run");
+    mem_free(log);
+    mem_free(events);
+    return r->log_file ? 0 : -1;
+}
+
+/* job.json and the first event; a resumed run is left as it was until its
+ * checkpoint is known to fit. */
+static int
+begin_run(struct running *r, bool resumed, struct err *err)
+{
+    struct buf text = BUF_INIT(JSON_MAX_BYTES);
+    int x = job_dump(&r->t->job, &text, err);
+
+    if (x == 0)
+        x = write_in_run(r, "job.json", &text, err);
+    buf_release(&text);
+    events_begin(r->events, r->log.start_ns, "run");
     events_str(r->events, "name", r->t->job.name);
     events_uint(r->events, "seed", r->t->job.seed);
     events_int(r->events, "resumed", resumed);
     events_end(r->events);
-    x = 0;
-out:
-    buf_release(&text);
-    mem_free(log);
-    mem_free(events);
     return x;
 }
 
@@ -314,7 +316,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
     struct err why = ERR_INIT;
 
     r->server = server_new(&r->loop, &c, err);
-    if (!r->server)
+    if (!r->server || begin_run(r, checkpoint != NULL, err) != 0)
         return -1;
     r->launcher = launcher_new(&r->loop, r->t->job.workers, &handlers, r, err);
     if (!r->launcher)

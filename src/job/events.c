@@ -5,6 +5,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/json.h"
 #include "base/mem.h"
 
 #include <errno.h>
@@ -12,6 +13,7 @@
 #include <inttypes.h>
 #include <math.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #define FLUSH_BYTES ((size_t)64 << 10)
@@ -23,6 +25,17 @@ struct events {
     struct buf b;
     struct err failed;
 };
+
+/* Two runs in one directory would ruin each other.  The lock goes with the
+ * process; file systems that know none are taken as they are. */
+static int
+lock(const struct events *e, struct err *err)
+{
+    if (flock(e->fd, LOCK_EX | LOCK_NB) != 0 && errno == EWOULDBLOCK)
+        return err_set(err, ERR_SYS, "%s: another ebsp train is at work there",
+                       e->path);
+    return 0;
+}
 
 struct events *
 events_open(const char *path, bool append, int64_t start_ns, struct err *err)
@@ -40,11 +53,14 @@ events_open(const char *path, bool append, int64_t start_ns, struct err *err)
     e->fd = open(path, flags, 0666);
     if (e->fd < 0) {
         err_errno(err, "%s", path);
-        mem_free(e->path);
-        mem_free(e);
-        return NULL;
+    } else if (lock(e, err) == 0) {
+        return e;
+    } else {
+        close(e->fd);
     }
-    return e;
+    mem_free(e->path);
+    mem_free(e);
+    return NULL;
 }
 
 void
@@ -129,20 +145,14 @@ events_seconds(struct events *e, const char *key, int64_t ns)
 void
 events_str(struct events *e, const char *key, const char *v)
 {
+    json_t *text = e ? json_text(v) : NULL;
+
     if (!e)
         return;
-    buf_addf(&e->b, ",\"%s\":\"", key);
-    for (; *v; v++) {
-        unsigned char c = (unsigned char)*v;
-
-        if (c == '"' || c == '\\')
-            buf_addf(&e->b, "\\%c", c);
-        else if (c < 0x20 || c >= 0x7f)
-            buf_addf(&e->b, "\\u%04x", c);
-        else
-            buf_u8(&e->b, c);
-    }
-    buf_u8(&e->b, '"');
+    buf_addf(&e->b, ",\"%s\":", key);
+    if (!text || json_dump(text, 0, &e->b, NULL) != 0)
+        buf_adds(&e->b, "null");
+    json_decref(text);
 }
 
 void

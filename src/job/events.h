@@ -17,7 +17,8 @@
 struct err;
 struct events;
 
-/* start_ns is the zero of the "t" member (seconds). */
+/* start_ns is the zero of the "t" member (seconds).  Locks the file: a second
+ * process that opens it is refused. */
 struct events *events_open(const char *path, bool append, int64_t start_ns,
                            struct err *err);
 /* Writes what is buffered, syncs, frees; -1 when anything was lost. */

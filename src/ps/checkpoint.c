@@ -82,6 +82,7 @@ save_state(const char *dir, struct store *store, const struct assign *assign,
              optim_get_count(store_get_optim(store)));
     buf_addf(&b, " \"params_hash\": \"%016" PRIx64 "\",\n",
              wire_hash(store_peek(store), bytes));
+    buf_addf(&b, " \"data_hash\": \"%016" PRIx64 "\",\n", st->data_hash);
     buf_addf(&b, " \"wall_seconds\": %.9f, \"max_staleness\": %" PRIu64 ",\n",
              st->wall_seconds, st->max_staleness);
     buf_addf(&b,
@@ -166,6 +167,23 @@ out:
 }
 
 static int
+check_hash(const struct jcur *root, const char *key, uint64_t hash,
+           const char *what, struct err *err)
+{
+    struct jcur at = jcur_key(root, key);
+    const char *saved = NULL;
+    char now[20];
+
+    snprintf(now, sizeof now, "%016" PRIx64, hash);
+    if (jcur_str(root, key, &saved, err) != 0)
+        return -1;
+    if (strcmp(saved, now) != 0)
+        return jcur_fail(&at, err, "%s: checksum %s, expected \"%s\"", what,
+                         now, saved);
+    return 0;
+}
+
+static int
 read_state(const struct json_doc *doc, const struct job *job,
            struct store *store, struct assign *assign,
            struct checkpoint_state *st, struct err *err)
@@ -174,8 +192,8 @@ read_state(const struct json_doc *doc, const struct job *job,
     struct jcur cursors = jcur_key(&root, "assignment");
     int64_t format = 0, version = 0, seed = 0, updates = 0, staleness = 0;
     int64_t pushed = 0, pulled = 0;
+    size_t n_floats = graph_get_segments(job->graph)->n_floats;
 
-    memset(st, 0, sizeof *st);
     if (jcur_int(&root, "format", FORMAT, FORMAT, &format, err) != 0 ||
         jcur_int(&root, "version", 0, INT64_MAX, &version, err) != 0 ||
         jcur_int(&root, "seed", 0, INT64_MAX, &seed, err) != 0 ||
@@ -188,11 +206,17 @@ read_state(const struct json_doc *doc, const struct job *job,
         jcur_int(&root, "bytes_pulled", 0, INT64_MAX, &pulled, err) != 0 ||
         assign_load(assign, &cursors, err) != 0)
         return -1;
-    if ((uint64_t)seed != job->seed)
+    if ((uint64_t)seed != job->seed) /* generated data would differ too */
         return err_set(err, ERR_CONFIG,
                        "%s: seed %" PRId64 " differs from the job's %" PRIu64
                        ": the order of the samples would change",
                        doc->name, seed, job->seed);
+    if (check_hash(&root, "params_hash",
+                   wire_hash(store_peek(store), n_floats * sizeof(float)),
+                   "damaged model.safetensors", err) != 0 ||
+        check_hash(&root, "data_hash", st->data_hash,
+                   "the data are not those of the checkpoint", err) != 0)
+        return -1;
     st->max_staleness = (uint64_t)staleness;
     st->bytes_pushed = (uint64_t)pushed;
     st->bytes_pulled = (uint64_t)pulled;

@@ -14,6 +14,7 @@ struct err;
 
 /* What a run needs beside parameters, optimizer and cursors. */
 struct checkpoint_state {
+    uint64_t data_hash;  /* dataset.hash */
     double wall_seconds; /* of training, all sessions */
     uint64_t max_staleness;
     uint64_t bytes_pushed, bytes_pulled;
@@ -25,7 +26,9 @@ int checkpoint_save(const char *run, const struct job *job, struct store *store,
                     const struct assign *assign,
                     const struct checkpoint_state *state, char **path,
                     struct err *err);
-/* Fills store, assign and state from a checkpoint folder. */
+/* Fills store, assign and state from a checkpoint folder.  state->data_hash is
+ * given: other data, another seed or parameters whose checksum is not the saved
+ * one are refused. */
 int checkpoint_load(const char *path, const struct job *job,
                     struct store *store, struct assign *assign,
                     struct checkpoint_state *state, struct err *err);

@@ -258,6 +258,7 @@ load_state(struct server *s, struct err *err)
 
     if (ledger_init(&s->ledger, job, s->c.data, err) != 0)
         return -1;
+    s->before.data_hash = s->c.data->hash;
     if (!s->c.resume)
         return 0;
     if (checkpoint_load(s->c.resume, job, s->ledger.store, s->ledger.assign,

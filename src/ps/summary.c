@@ -151,11 +151,11 @@ fill(const struct server *s, json_t *v)
                                               : "done"));
     if (s->failure.code)
         PUT("failure",
-            json_pack("{s:i, s:s}", "exit_status", (int)s->failure.code, "text",
-                      s->failure.text));
+            json_pack("{s:i, s:o}", "exit_status", (int)s->failure.code, "text",
+                      json_text(s->failure.text)));
     if (*s->stopped)
-        PUT("stopped", json_string(s->stopped));
-    PUT("policy", json_string(s->c.policy->spec));
+        PUT("stopped", json_text(s->stopped));
+    PUT("policy", json_text(s->c.policy->spec));
     PUT("workers", INT(s->n_sessions));
     PUT("threads", INT(s->c.job->threads));
     PUT("seed", INT(s->c.job->seed));
@@ -184,7 +184,7 @@ fill(const struct server *s, json_t *v)
     PUT("bytes_pulled", INT(pulled));
     PUT("params_hash", json_string(hash));
     PUT("resumed", s->c.resume ? json_true() : json_false());
-    PUT("checkpoint", s->checkpoint ? json_string(s->checkpoint) : json_null());
+    PUT("checkpoint", s->checkpoint ? json_text(s->checkpoint) : json_null());
     PUT("per_worker", workers);
 #undef PUT
 #undef INT

@@ -90,3 +90,38 @@ load jobs
     expect 3 train --resume run --epochs 9
     stderr_has "model.safetensors"
 }
+
+@test "a resume that is refused leaves the run as it was" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q
+    cp -r run before
+    expect 3 train --resume run --epochs 9 -s 7
+    expect 3 train --resume run --epochs 9 --set 'layers[0].units=17'
+    diff -r before run
+    expect 0 train --resume run --epochs 9 -q
+}
+
+@test "a checkpoint of other data or with flipped bits is refused" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q
+    expect 3 train --resume run --epochs 9 --set data.spread=0.7
+    stderr_has "data_hash: the data are not those of the checkpoint"
+    f=$(json run/summary.json .checkpoint)/model.safetensors
+    printf 'A' | dd of="$f" bs=1 seek=$(($(stat -c %s "$f") - 7)) \
+        conv=notrunc status=none
+    expect 3 train --resume run --epochs 9
+    stderr_has "damaged model.safetensors"
+}
+
+@test "a run that is at work cannot be resumed a second time" {
+    blobs_job j.json '.eval_every = 0'
+    expect 0 train j.json -r run -q
+    bg log ebsp train --resume run --epochs 1000000
+    pid=$!
+    wait_for log "training: 2 workers"
+    expect 5 train --resume run --epochs 9
+    stderr_has "another ebsp train is at work"
+    kill -TERM "$pid"
+    finish "$pid"
+    [ "$status" -eq 143 ]
+}

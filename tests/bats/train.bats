@@ -184,3 +184,13 @@ load jobs
     expect 5 train j.json -r /proc/nothing
     stderr_has "/proc/nothing"
 }
+
+@test "a name and a folder of any bytes give valid JSON" {
+    blobs_job j.json '.name = "Gr\u00f6\u00dfe \"\u001b[31m\""'
+    dir=$(printf 'run\377')
+    expect 0 train j.json -r "$dir" -q
+    json_true "$dir/summary.json" '.checkpoint |
+        startswith("run\\xff/checkpoint-")'
+    [ "$(json "$dir/summary.json" .name)" = \
+        "$(jq -r 'select(.event == "run") | .name' "$dir/events.jsonl")" ]
+}
