@@ -112,6 +112,9 @@ parse_set(struct train_options *o, const char *arg, struct argp_state *state)
                         mem_strdup(eq + 1), mem_printf("--set %s", arg));
 }
 
+#define MAX_SLOW    1e6 /* factor */
+#define MAX_PACE_MS 1e6
+
 static int
 parse_slow(struct train_options *o, const char *arg, struct argp_state *state)
 {
@@ -122,11 +125,11 @@ parse_slow(struct train_options *o, const char *arg, struct argp_state *state)
     if (colon)
         snprintf(rank, sizeof rank, "%.*s", (int)(colon - arg), arg);
     if (!colon || !str_u64(rank, &s.rank) || !str_f64(colon + 1, &s.factor) ||
-        s.factor < 1.0)
+        !(s.factor >= 1.0 && s.factor <= MAX_SLOW))
         argp_error(state,
-                   "--slow: expected RANK:FACTOR with a factor of at least 1, "
+                   "--slow: expected RANK:FACTOR with a factor from 1 to %g, "
                    "got \"%s\"",
-                   arg);
+                   MAX_SLOW, arg);
     more = mem_resize(o->slow, o->n_slow, o->n_slow + 1, sizeof *more);
     if (!more)
         return ENOMEM;
@@ -162,8 +165,11 @@ parse(int key, char *arg, struct argp_state *state)
     case OPT_SLOW:
         return parse_slow(o, arg, state);
     case OPT_PACE:
-        if (!str_f64(arg, &o->pace_ms) || o->pace_ms < 0)
-            argp_error(state, "--pace: expected milliseconds, got \"%s\"", arg);
+        if (!str_f64(arg, &o->pace_ms) ||
+            !(o->pace_ms >= 0 && o->pace_ms <= MAX_PACE_MS))
+            argp_error(state,
+                       "--pace: expected 0 to %g milliseconds, got \"%s\"",
+                       MAX_PACE_MS, arg);
         return 0;
     case 'r':
         o->run_dir = arg;

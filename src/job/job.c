@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 
@@ -194,7 +195,7 @@ job_set_string(struct job *j, const char *key, const char *value,
     struct buf b = BUF_INIT(JSON_MAX_BYTES);
     json_t *v = json_string(value);
     int r = v ? json_dump(v, 0, &b, err)
-              : err_set(err, ERR_CONFIG, "%s: not UTF-8", origin);
+              : err_set(err, ERR_CONFIG, "%s \"%s\": not UTF-8", key, value);
 
     json_decref(v);
     if (r == 0)
@@ -210,6 +211,11 @@ job_set_data_dir(struct job *j, const char *given, struct err *err)
     char *full = realpath(dir, NULL), *origin = NULL;
     int r;
 
+    if (full && !fs_is_dir(full)) {
+        free(full);
+        full = NULL;
+        errno = ENOTDIR;
+    }
     if (!full)
         return err_set(err, ERR_CONFIG, "data folder %s: %s", dir,
                        strerror(errno));

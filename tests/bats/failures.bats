@@ -155,3 +155,53 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
     grep -q "No space left" log
     [ "$left" -eq 0 ]
 }
+
+@test "closed standard files do no harm" {
+    blobs_job j.json
+    "$EBSP" train j.json -r in -q <&-
+    "$EBSP" train j.json -r err 2>&- >out
+    grep -q "test accuracy" out
+    status=0
+    "$EBSP" train j.json -r out.run >&- 2>log || status=$?
+    [ "$status" -eq 5 ]
+    grep -q "standard output: Bad file descriptor" log
+    status=0
+    "$EBSP" train j.json -r all -v <&- >&- 2>&- || status=$?
+    [ "$status" -eq 5 ]
+    json_true all/summary.json '.status == "done" and .checkpoint != null'
+}
+
+@test "workers that die while their coordinator is stopped are named" {
+    blobs_job j.json '.epochs = 1000000 | .eval_every = 0'
+    bg log ebsp train j.json -r run -n 3
+    pid=$!
+    wait_for run/events.jsonl '"event":"push"'
+    kill -STOP "$pid"
+    # shellcheck disable=SC2046 # one word for each worker
+    kill -KILL $(pgrep -P "$pid")
+    kill -CONT "$pid"
+    finish "$pid"
+    [ "$status" -eq 8 ]
+    grep -q "worker [012] (.*killed by signal 9" log
+}
+
+@test "a worker's standard input must be something that can end" {
+    printf '%s' '{"host": "127.0.0.1", "port": 1, "rank": 0, "threads": 1,
+        "key": "'"$(printf '%064d' 0)"'", "job_dir": ".", "job": "{}",
+        "slow": 1.0, "pace_ms": 0.0}' >text
+    { echo "ebsp-join 1 $(stat -c %s text)" && cat text; } >message
+    status=0
+    "$EBSP" worker --join-from-stdin <message 2>log || status=$?
+    cat log
+    [ "$status" -eq 5 ]
+    grep -q "stdin: expected a pipe" log
+}
+
+@test "emulation beyond its limits is refused" {
+    blobs_job j.json
+    for x in 0:1e300 0:0.5 0:nan 2 -1:2; do expect 2 train j.json --slow "$x"; done
+    for x in 1e300 -1 nan inf; do expect 2 train j.json --pace "$x"; done
+    expect 2 train j.json --slow 2:2
+    expect 3 train j.json --data-dir j.json
+    stderr_has "Not a directory"
+}
