@@ -328,6 +328,20 @@ jobs() { find "$models" -name '*.json' ! -name '*.schema.json' | sort; }
             tr -d '|[` ' | grep -E -- '-[a-z]+[0-9]*$|^vgg16$' | sort)
 }
 
+@test "models/README.md tells their sizes" {
+    local name told
+    for name in $(jobs | sed 's|.*/||; s|\.json$||'); do
+        expect 0 inspect "$models/$name.json"
+        told=$(grep -E "^\\| *\`$name\`" "$models/README.md" | tr -d ,)
+        # the same parameters, and FLOP as far as "4.6M" goes
+        awk -F '|' -v said="${lines[-1]}" '{
+            split(said, w, / +/)
+            flop = w[length(w) - 4] * (w[length(w) - 4] ~ /G$/ ? 1000 : 1)
+            exit !(w[3] == $4 + 0 && flop > $5 * 0.95 && flop < $5 * 1.05)
+        }' <<<"$told" || { echo "$told: ${lines[-1]}" && return 1; }
+    done
+}
+
 @test "the deep networks are what make-deep writes" {
     requires python3 --version
     python3 "$models/make-deep" --check
