@@ -115,3 +115,22 @@ cmd_parse(const struct argp *argp, int argc, char **argv, void *input,
         return err_set(err, ERR_USAGE, "see \"%s --help\"", argv[0]);
     return 0;
 }
+
+error_t
+cmd_argument(int key, char *arg, struct argp_state *state, const char **to,
+             const char *what)
+{
+    switch (key) {
+    case ARGP_KEY_ARG:
+        if (state->arg_num > 0)
+            argp_error(state, "expected %s, got \"%s\" too", what, arg);
+        *to = arg;
+        return 0;
+    case ARGP_KEY_END:
+        if (!*to)
+            argp_error(state, "expected %s", what);
+        return 0;
+    default:
+        return ARGP_ERR_UNKNOWN;
+    }
+}

@@ -29,6 +29,11 @@ int cmd_unknown(const char *name, struct err *err);
 int cmd_parse(const struct argp *argp, int argc, char **argv, void *input,
               struct err *err);
 
+/* What a parser returns for keys that are not its own when the subcommand takes
+ * exactly one argument, `what` (for messages). */
+error_t cmd_argument(int key, char *arg, struct argp_state *state,
+                     const char **to, const char *what);
+
 extern const struct cmd cmd_eval, cmd_help, cmd_inspect, cmd_policy, cmd_replay,
     cmd_simulate, cmd_train, cmd_worker, cmd_zipline;
 

@@ -43,17 +43,9 @@ parse(int key, char *arg, struct argp_state *state)
     case OPT_JSON:
         o->json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "expected one path, got \"%s\" too", arg);
-        o->path = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!o->path)
-            argp_error(state, "expected a run, checkpoint or model file");
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cmd_argument(key, arg, state, &o->path,
+                            "a run, checkpoint or model file");
     }
 }
 

@@ -9,21 +9,8 @@
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
-    const char **path = state->input;
-
-    switch (key) {
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "expected one path, got \"%s\" too", arg);
-        *path = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!*path)
-            argp_error(state, "expected a job, model, checkpoint or run");
-        return 0;
-    default:
-        return ARGP_ERR_UNKNOWN;
-    }
+    return cmd_argument(key, arg, state, state->input,
+                        "a job, model, checkpoint or run");
 }
 
 static const struct argp argp = {
@@ -41,7 +28,7 @@ run(int argc, char **argv, struct err *err)
     struct model m;
 
     if (cmd_parse(&argp, argc, argv, &path, err) != 0 ||
-        model_open(&m, path, err) != 0)
+        model_open(&m, state->input, err) != 0)
         return -1;
     printf("job    %s (%s)\n", m.job.name, m.job.doc.name);
     if (m.file)

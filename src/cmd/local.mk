@@ -5,6 +5,7 @@ libebsp_a_SOURCES += \
 	src/cmd/help.c \
 	src/cmd/inspect.c \
 	src/cmd/model.c src/cmd/model.h \
+	src/cmd/overrides.c src/cmd/overrides.h \
 	src/cmd/plan.c src/cmd/plan.h \
 	src/cmd/policy.c src/cmd/policy.h \
 	src/cmd/policy_check.c \

@@ -37,18 +37,8 @@ parse(int key, char *arg, struct argp_state *state)
     case OPT_JSON:
         o->json = true;
         return 0;
-    case ARGP_KEY_ARG:
-        if (state->arg_num > 0)
-            argp_error(state, "expected one run directory, got \"%s\" too",
-                       arg);
-        o->run = arg;
-        return 0;
-    case ARGP_KEY_END:
-        if (!o->run)
-            argp_error(state, "expected a run directory");
-        return 0;
     default:
-        return ARGP_ERR_UNKNOWN;
+        return cmd_argument(key, arg, state, &o->run, "a run directory");
     }
 }
 

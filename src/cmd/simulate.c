@@ -93,25 +93,6 @@ add_policy(struct simulate_options *o, const char *spec)
     return 0;
 }
 
-static int
-add_override(struct simulate_options *o, char *path, const char *value,
-             char *origin)
-{
-    struct job_override *more = mem_resize(o->override, o->n_overrides,
-                                           o->n_overrides + 1, sizeof *more);
-
-    if (!more || !path || !origin) {
-        mem_free(path);
-        mem_free(origin);
-        return ENOMEM;
-    }
-    o->override = more;
-    more[o->n_overrides].path = path;
-    more[o->n_overrides].origin = origin;
-    more[o->n_overrides].value = mem_strdup(value);
-    return more[o->n_overrides++].value ? 0 : ENOMEM;
-}
-
 static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
@@ -162,17 +143,9 @@ parse(int key, char *arg, struct argp_state *state)
         o->data_dir = arg;
         return 0;
     case OPT_EPOCHS:
-        return add_override(o, mem_strdup("epochs"), arg,
-                            mem_printf("--epochs=%s", arg));
-    case OPT_SET: {
-        const char *eq = strchr(arg, '=');
-
-        if (!eq || eq == arg)
-            argp_error(state, "--set: expected KEY.PATH=VALUE, got \"%s\"",
-                       arg);
-        return add_override(o, mem_printf("%.*s", (int)(eq - arg), arg), eq + 1,
-                            mem_printf("--set %s", arg));
-    }
+        return overrides_flag(&o->overrides, "epochs", "epochs", arg);
+    case OPT_SET:
+        return overrides_set(&o->overrides, arg, state);
     case OPT_JSON:
         o->json = true;
         return 0;
@@ -187,7 +160,7 @@ parse(int key, char *arg, struct argp_state *state)
             argp_error(state, "expected either --speeds or --trace");
         if (o->n_policies == 0 && !o->train)
             argp_error(state, "expected a policy (-p)");
-        if ((o->data_dir || o->n_overrides) && !o->train)
+        if ((o->data_dir || o->overrides.n) && !o->train)
             argp_error(state, "--data-dir, --epochs and --set go with --train");
         return 0;
     default:
@@ -213,12 +186,7 @@ run(int argc, char **argv, struct err *err)
 
     if (r == 0)
         r = simulate(&o, err);
-    for (size_t i = 0; i < o.n_overrides; i++) {
-        mem_free(o.override[i].path);
-        mem_free(o.override[i].value);
-        mem_free(o.override[i].origin);
-    }
-    mem_free(o.override);
+    overrides_release(&o.overrides);
     mem_free(o.policy);
     return r;
 }

@@ -3,6 +3,7 @@
 #ifndef EBSP_CMD_SIMULATE_H
 #define EBSP_CMD_SIMULATE_H
 
+#include "cmd/overrides.h"
 #include "job/job.h"
 
 #include <stdbool.h>
@@ -22,8 +23,7 @@ struct simulate_options {
     bool has_seed, json, quiet;
     uint32_t batch;
     double latency_ms, gbit_per_s, apply_ms;
-    struct job_override *override;
-    size_t n_overrides;
+    struct overrides overrides;
 };
 
 int simulate(const struct simulate_options *o, struct err *err);

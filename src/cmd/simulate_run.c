@@ -62,7 +62,7 @@ load_job(struct simulation *s, struct err *err)
     const struct simulate_options *o = s->o;
     char text[32];
 
-    if (job_load(&s->job, o->train, o->override, o->n_overrides, err) != 0)
+    if (job_load(&s->job, o->train, o->overrides.v, o->overrides.n, err) != 0)
         return -1;
     if (job_set_data_dir(&s->job, o->data_dir, err) != 0)
         return -1;

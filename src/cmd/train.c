@@ -74,44 +74,6 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
-static int
-add_override(struct train_options *o, char *path, char *value, char *origin)
-{
-    struct job_override *more = mem_resize(o->override, o->n_overrides,
-                                           o->n_overrides + 1, sizeof *more);
-
-    if (more)
-        o->override = more;
-    if (!more || !path || !value || !origin) {
-        mem_free(path);
-        mem_free(value);
-        mem_free(origin);
-        return ENOMEM;
-    }
-    more[o->n_overrides++] = (struct job_override){path, value, origin};
-    return 0;
-}
-
-/* An option that stands for a key of the job; its value is checked with it. */
-static int
-override(struct train_options *o, const char *key, const char *flag,
-         const char *value)
-{
-    return add_override(o, mem_strdup(key), mem_strdup(value),
-                        mem_printf("--%s=%s", flag, value));
-}
-
-static int
-parse_set(struct train_options *o, const char *arg, struct argp_state *state)
-{
-    const char *eq = strchr(arg, '=');
-
-    if (!eq || eq == arg)
-        argp_error(state, "--set: expected KEY.PATH=VALUE, got \"%s\"", arg);
-    return add_override(o, mem_printf("%.*s", (int)(eq - arg), arg),
-                        mem_strdup(eq + 1), mem_printf("--set %s", arg));
-}
-
 #define MAX_SLOW    1e6 /* factor */
 #define MAX_PACE_MS 1e6
 
@@ -145,23 +107,24 @@ parse(int key, char *arg, struct argp_state *state)
 
     switch (key) {
     case 'n':
-        return override(o, "workers", "workers", arg);
+        return overrides_flag(&o->overrides, "workers", "workers", arg);
     case 'p':
-        return override(o, "policy", "policy", arg);
+        return overrides_flag(&o->overrides, "policy", "policy", arg);
     case 's':
-        return override(o, "seed", "seed", arg);
+        return overrides_flag(&o->overrides, "seed", "seed", arg);
     case OPT_EPOCHS:
-        return override(o, "epochs", "epochs", arg);
+        return overrides_flag(&o->overrides, "epochs", "epochs", arg);
     case OPT_MAX_SECONDS:
-        return override(o, "max_seconds", "max-seconds", arg);
+        return overrides_flag(&o->overrides, "max_seconds", "max-seconds", arg);
     case OPT_TARGET:
-        return override(o, "target_accuracy", "target-accuracy", arg);
+        return overrides_flag(&o->overrides, "target_accuracy",
+                              "target-accuracy", arg);
     case OPT_THREADS:
-        return override(o, "threads", "threads", arg);
+        return overrides_flag(&o->overrides, "threads", "threads", arg);
     case OPT_LR_SCALING:
-        return override(o, "lr_scaling", "lr-scaling", arg);
+        return overrides_flag(&o->overrides, "lr_scaling", "lr-scaling", arg);
     case OPT_SET:
-        return parse_set(o, arg, state);
+        return overrides_set(&o->overrides, arg, state);
     case OPT_SLOW:
         return parse_slow(o, arg, state);
     case OPT_PACE:
@@ -255,9 +218,9 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
     int r;
 
     if (!o->resume)
-        return job_load(j, o->job, o->override, o->n_overrides, err);
+        return job_load(j, o->job, o->overrides.v, o->overrides.n, err);
     path = fs_join(o->resume, "job.json");
-    r = path ? job_load(j, path, o->override, o->n_overrides, err)
+    r = path ? job_load(j, path, o->overrides.v, o->overrides.n, err)
              : err_nomem(err);
     mem_free(path);
     return r;
@@ -313,12 +276,7 @@ run(int argc, char **argv, struct err *err)
 
     if (r == 0)
         r = run_job(&o, err);
-    for (size_t i = 0; i < o.n_overrides; i++) {
-        mem_free(o.override[i].path);
-        mem_free(o.override[i].value);
-        mem_free(o.override[i].origin);
-    }
-    mem_free(o.override);
+    overrides_release(&o.overrides);
     mem_free(o.slow);
     return r;
 }

@@ -3,6 +3,7 @@
 #ifndef EBSP_CMD_TRAIN_H
 #define EBSP_CMD_TRAIN_H
 
+#include "cmd/overrides.h"
 #include "job/job.h"
 #include "policy/lib.h"
 
@@ -18,8 +19,7 @@ struct train_slow {
 
 struct train_options {
     const char *job, *run_dir, *data_dir, *resume;
-    struct job_override *override;
-    size_t n_overrides;
+    struct overrides overrides;
     struct train_slow *slow;
     size_t n_slow;
     double pace_ms;
