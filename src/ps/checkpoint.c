@@ -125,6 +125,7 @@ checkpoint_save(const char *run, const struct job *job, struct store *store,
                 char **path, struct err *err)
 {
     char *tmp = mem_printf("%s/.checkpoint-%ld", run, (long)getpid());
+    char *state = NULL;
     char *dir =
         mem_printf("%s/checkpoint-%012" PRIu64, run, store_get_version(store));
     int r = -1;
@@ -135,11 +136,18 @@ checkpoint_save(const char *run, const struct job *job, struct store *store,
         err_nomem(err);
         goto out;
     }
-    if (fs_exists(dir)) { /* of this very version: it cannot differ */
+    state = fs_join(dir, "state.json");
+    if (!state) {
+        err_nomem(err);
+        goto out;
+    }
+    if (fs_exists(state)) { /* of this very version: it cannot differ */
         r = 0;
         goto out;
     }
-    if (fs_remove(tmp, err) != 0 || fs_mkdir(tmp, false, err) != 0 ||
+    /* What has the name but no state is no checkpoint and in the way. */
+    if (fs_remove(dir, err) != 0 || fs_remove(tmp, err) != 0 ||
+        fs_mkdir(tmp, false, err) != 0 ||
         save_model(tmp, job, store_peek(store), err) != 0 ||
         save_planes(tmp, job, store_get_optim(store), err) != 0 ||
         save_state(tmp, store, assign, job, st, err) != 0 ||
@@ -161,6 +169,7 @@ out:
         *path = dir;
         dir = NULL;
     }
+    mem_free(state);
     mem_free(tmp);
     mem_free(dir);
     return r;

@@ -125,3 +125,12 @@ load jobs
     finish "$pid"
     [ "$status" -eq 143 ]
 }
+
+@test "a folder with a checkpoint's name and nothing in it is replaced" {
+    blobs_job j.json '.checkpoint_every = 1'
+    expect 0 train j.json -r run -q --epochs 1
+    last=run/checkpoint-000000000024
+    mkdir "$last"
+    expect 0 train --resume run -q --epochs 2
+    [ -s "$last/state.json" ]
+}
