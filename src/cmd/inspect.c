@@ -28,7 +28,7 @@ run(int argc, char **argv, struct err *err)
     struct model m;
 
     if (cmd_parse(&argp, argc, argv, &path, err) != 0 ||
-        model_open(&m, state->input, err) != 0)
+        model_open(&m, path, err) != 0)
         return -1;
     printf("job    %s (%s)\n", m.job.name, m.job.doc.name);
     if (m.file)
