@@ -64,8 +64,8 @@ fill(struct bench *b, size_t n, struct err *err)
         b->key[i] = rng_u64(&rng);
     }
     graph_init_params(b->graph, 1, b->params);
-    b->batch = (struct net_batch){
-        .n = n, .x = b->x, .label = b->label, .key = b->key};
+    b->batch =
+        (struct net_batch){.n = n, .x = b->x, .label = b->label, .key = b->key};
     return 0;
 }
 
@@ -159,8 +159,8 @@ main(int argc, char **argv)
               stderr);
         return 2;
     }
-    status = run(&b, argv[1], (int)threads, (size_t)batch, seconds, verbose,
-                 &err);
+    status =
+        run(&b, argv[1], (int)threads, (size_t)batch, seconds, verbose, &err);
     if (status != 0)
         fprintf(stderr, "step: %s\n", err.text);
     net_free(b.net);

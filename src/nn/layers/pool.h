@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#ifndef EBSP_NN_POOL_H
-#define EBSP_NN_POOL_H
+#ifndef EBSP_NN_LAYERS_POOL_H
+#define EBSP_NN_LAYERS_POOL_H
 
 #include "nn/layers/window.h"
 

@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The sliding window of convolution and pooling: options and output extent. */
-#ifndef EBSP_NN_WINDOW_H
-#define EBSP_NN_WINDOW_H
+#ifndef EBSP_NN_LAYERS_WINDOW_H
+#define EBSP_NN_LAYERS_WINDOW_H
 
 #include "nn/layer.h"
 
