@@ -73,6 +73,8 @@ release_event(struct server *s, const struct session *w,
         events_uint(e, "contribution", how->contribution);
     if (how->lr_factor != 1.0)
         events_num(e, "lr_factor", how->lr_factor);
+    if (how->batch)
+        events_uint(e, "batch", how->batch);
     events_uint(e, "epoch", w->share.cursor[0].epoch);
     events_uint(e, "first", w->share.cursor[0].first);
     events_uint(e, "count", w->share.cursor[0].count);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "sim/learner.h"
 #include "sim/trace.h"
+#include "wire/msg.h"
 
 #include <ebsp/policy.h>
 
@@ -33,14 +34,26 @@ get_rank(const struct replay *p, const struct jcur *e, uint32_t *rank,
     return 0;
 }
 
+/* Of a worker whose contribution is not settled yet, as ADD and DROP are. */
+static int
+get_pending(const struct replay *p, const struct jcur *e, uint32_t *rank,
+            struct err *err)
+{
+    if (get_rank(p, e, rank, err) != 0)
+        return -1;
+    if (learner_get_share(p->l, *rank)->n > 0)
+        return 0;
+    return jcur_fail(e, err, "no contribution of worker %u is pending", *rank);
+}
+
 /* The mini-batches come out of the same seeded order again; when they do not,
  * recording and job do not belong together. */
 static int
 on_release(struct replay *p, const struct jcur *e, struct err *err)
 {
     struct host_release how = {.steps = 1, .lr_factor = 1.0};
-    int64_t keep = 0, contribution = 0, steps = 1, epoch = 0, first = 0,
-            count = 0;
+    int64_t keep = 0, contribution = 0, steps = 1, batch = 0, epoch = 0,
+            first = 0, count = 0;
     const struct share *s;
     uint32_t rank;
     bool none;
@@ -50,7 +63,8 @@ on_release(struct replay *p, const struct jcur *e, struct err *err)
         jcur_int_or(e, "contribution", EBSP_PUSH_GRADIENT, EBSP_PUSH_MODEL,
                     &contribution, err) != 0 ||
         jcur_num_or(e, "lr_factor", 0, INFINITY, &how.lr_factor, err) != 0 ||
-        jcur_int(e, "steps", 1, UINT32_MAX, &steps, err) != 0 ||
+        jcur_int_or(e, "batch", 0, UINT32_MAX, &batch, err) != 0 ||
+        jcur_int(e, "steps", 1, WIRE_MAX_STEPS, &steps, err) != 0 ||
         jcur_int(e, "epoch", 0, UINT32_MAX, &epoch, err) != 0 ||
         jcur_int(e, "first", 0, INT64_MAX, &first, err) != 0 ||
         jcur_int(e, "count", 1, UINT32_MAX, &count, err) != 0)
@@ -58,10 +72,14 @@ on_release(struct replay *p, const struct jcur *e, struct err *err)
     how.keep = keep;
     how.contribution = (uint32_t)contribution;
     how.steps = (uint32_t)steps;
-    how.batch = count == p->job->batch ? 0 : (uint32_t)count;
+    how.batch = (uint32_t)batch;
+    s = learner_get_share(p->l, rank);
+    if (s->n > 0)
+        return jcur_fail(e, err, "worker %u is released a second time", rank);
+    if (how.keep && s->iteration == 0)
+        return jcur_fail(e, err, "worker %u has no parameters to keep", rank);
     if (learner_release(p->l, rank, &how, &none, err) != 0)
         return -1;
-    s = learner_get_share(p->l, rank);
     if (none || s->n != how.steps || s->cursor[0].epoch != epoch ||
         s->cursor[0].first != (uint64_t)first ||
         s->cursor[0].count != (uint64_t)count)
@@ -107,20 +125,23 @@ on_event(struct replay *p, const char *event, const struct jcur *e,
                                "replayed",
                                version);
     }
-    if (!strcmp(event, "add"))
-        return get_rank(p, e, &rank, err) != 0 ||
-                       jcur_num(e, "weight", -INFINITY, INFINITY, &weight,
-                                err) != 0
-                   ? -1
-                   : learner_add(p->l, rank, weight, err);
-    if (!strcmp(event, "commit"))
-        return jcur_num(e, "weight", -INFINITY, INFINITY, &weight, err) != 0 ||
-                       jcur_int(e, "pushes", 1, UINT32_MAX, &pushes, err) != 0
-                   ? -1
-                   : learner_commit(p->l, weight, (uint32_t)pushes, err);
-    if (!strcmp(event, "drop"))
-        return get_rank(p, e, &rank, err) != 0 ? -1
-                                               : learner_drop(p->l, rank, err);
+    if (!strcmp(event, "add")) {
+        if (get_pending(p, e, &rank, err) != 0 ||
+            jcur_num(e, "weight", -INFINITY, INFINITY, &weight, err) != 0)
+            return -1;
+        return learner_add(p->l, rank, weight, err);
+    }
+    if (!strcmp(event, "commit")) {
+        if (jcur_num(e, "weight", -INFINITY, INFINITY, &weight, err) != 0 ||
+            jcur_int(e, "pushes", 1, UINT32_MAX, &pushes, err) != 0)
+            return -1;
+        return learner_commit(p->l, weight, (uint32_t)pushes, err);
+    }
+    if (!strcmp(event, "drop")) {
+        if (get_pending(p, e, &rank, err) != 0)
+            return -1;
+        return learner_drop(p->l, rank, err);
+    }
     return 0; /* the rest is for people */
 }
 
@@ -135,8 +156,11 @@ replay_events(struct replay *p, const char *path, struct err *err)
     if (trace_open(&t, path, err) != 0)
         return -1;
     while (!p->over && (r = trace_next(&t, &event, &root, err)) == 1)
-        if ((r = on_event(p, event, &root, err)) != 0)
+        if ((r = on_event(p, event, &root, err)) != 0) {
+            if (err->code != ERR_CONFIG) /* those tell the place */
+                err_wrap(err, "%s:%d", path, t.number);
             break;
+        }
     trace_close(&t);
     return p->over || r == 0 ? 0 : -1;
 }
