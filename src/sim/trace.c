@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "sim/speed.h"
+#include "wire/msg.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -66,6 +67,7 @@ trace_next(struct trace *t, const char **event, struct jcur *root,
 struct times {
     int64_t *ns;
     size_t n, cap;
+    int64_t steps; /* of its order */
 };
 
 static int
@@ -84,6 +86,40 @@ add_time(struct times *t, double seconds, struct err *err)
     return 0;
 }
 
+/* The times of a rank, which may be a new one. */
+static struct times *
+get_times(struct times **ranks, size_t *n_ranks, size_t rank, struct err *err)
+{
+    struct times *more;
+
+    if (rank >= *n_ranks) {
+        more = mem_resize(*ranks, *n_ranks, rank + 1, sizeof *more);
+        if (!more) {
+            err_nomem(err);
+            return NULL;
+        }
+        *ranks = more;
+        *n_ranks = rank + 1;
+    }
+    return &(*ranks)[rank];
+}
+
+/* A push of several steps tells the time of all of them. */
+static int
+take_push(struct times *t, const struct jcur *e, struct err *err)
+{
+    double data = 0, compute = 0;
+    int64_t steps = t->steps > 1 ? t->steps : 1;
+
+    if (jcur_num(e, "data", 0, 1e9, &data, err) != 0 ||
+        jcur_num(e, "compute", 0, 1e9, &compute, err) != 0)
+        return -1;
+    for (int64_t i = 0; i < steps; i++)
+        if (add_time(t, (data + compute) / (double)steps, err) != 0)
+            return -1;
+    return 0;
+}
+
 static int
 read_times(const char *path, struct times **ranks, size_t *n_ranks,
            struct err *err)
@@ -96,28 +132,22 @@ read_times(const char *path, struct times **ranks, size_t *n_ranks,
     if (trace_open(&t, path, err) != 0)
         return -1;
     while ((r = trace_next(&t, &event, &root, err)) == 1) {
+        bool is_push = !strcmp(event, "push");
         int64_t rank = 0;
-        double data = 0, compute = 0;
+        struct times *of;
 
-        if (strcmp(event, "push") != 0)
+        if (!is_push && strcmp(event, "release") != 0)
             continue;
-        r = -1;
-        if (jcur_int(&root, "rank", 0, MAX_RANKS, &rank, err) != 0 ||
-            jcur_num(&root, "data", 0, 1e9, &data, err) != 0 ||
-            jcur_num(&root, "compute", 0, 1e9, &compute, err) != 0)
+        r = jcur_int(&root, "rank", 0, MAX_RANKS, &rank, err);
+        of = r == 0 ? get_times(ranks, n_ranks, (size_t)rank, err) : NULL;
+        if (!of) {
+            r = -1;
             break;
-        if ((size_t)rank >= *n_ranks) {
-            struct times *more =
-                mem_resize(*ranks, *n_ranks, (size_t)rank + 1, sizeof *more);
-
-            if (!more) {
-                err_nomem(err);
-                break;
-            }
-            *ranks = more;
-            *n_ranks = (size_t)rank + 1;
         }
-        if (add_time(&(*ranks)[rank], data + compute, err) != 0)
+        r = is_push
+                ? take_push(of, &root, err)
+                : jcur_int(&root, "steps", 1, WIRE_MAX_STEPS, &of->steps, err);
+        if (r != 0)
             break;
     }
     trace_close(&t);
