@@ -102,11 +102,11 @@ prepare(struct simulation *s, struct err *err)
     }
     c->iterations = o->iterations * c->n;
     c->net = (struct sim_net){
-        .latency_ns = (int64_t)(o->latency_ms * 1e6),
+        .latency_ns = speed_clamp(o->latency_ms * 1e6),
         .bytes_per_s = o->gbit_per_s * 1e9 / 8,
         .push_bytes = bytes,
         .pull_bytes = bytes,
-        .apply_ns = (int64_t)(o->apply_ms * 1e6),
+        .apply_ns = speed_clamp(o->apply_ms * 1e6),
     };
     if (o->speeds)
         return speeds_parse(&s->speeds, c->n, o->speeds, c->seed, err);

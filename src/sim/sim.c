@@ -28,8 +28,16 @@ struct sim {
     int64_t timer_ns;
     uint64_t left; /* mini-batches not handed out */
     bool returned; /* one came back */
+    uint32_t n_idle;
     struct sim_result *r;
 };
+
+/* Never beyond SPEED_MAX_NS, where the simulation fails. */
+static int64_t
+later(int64_t t, int64_t by_ns)
+{
+    return t < SPEED_MAX_NS - by_ns ? t + by_ns : SPEED_MAX_NS;
+}
 
 /* A transfer over a link of the server that begins at t; when it has come. */
 static int64_t
@@ -39,10 +47,10 @@ transfer(const struct sim_net *net, int64_t *link_free, int64_t t,
     if (net->bytes_per_s > 0.0) {
         if (*link_free > t)
             t = *link_free;
-        t += (int64_t)((double)bytes / net->bytes_per_s * 1e9);
+        t = later(t, speed_clamp((double)bytes / net->bytes_per_s * 1e9));
         *link_free = t;
     }
-    return t + net->latency_ns;
+    return later(t, net->latency_ns);
 }
 
 /* ---- the driver ---------------------------------------------------------- */
@@ -63,7 +71,7 @@ on_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
     int64_t start =
         s->now_ns > s->server_free_ns ? s->now_ns : s->server_free_ns;
 
-    s->server_free_ns = start + s->c->net.apply_ns;
+    s->server_free_ns = later(start, s->c->net.apply_ns);
     s->r->updates++;
     s->r->samples += samples;
     return s->c->learner ? learner_commit(s->c->learner, weight, pushes, err)
@@ -105,22 +113,24 @@ on_release(void *ctx, uint32_t worker, const struct host_release *how,
     struct sim *s = ctx;
     struct seat *w = &s->seat[worker];
     int64_t t = s->now_ns > s->server_free_ns ? s->now_ns : s->server_free_ns;
+    int64_t begin;
 
     if (take_work(s, worker, how, err) != 0)
         return -1;
     w->held_ns += t - w->held_since_ns;
     if (w->steps == 0) {
         w->idle = true;
+        s->n_idle++;
         *finished = true;
         return 0;
     }
     if (!how->keep)
         t = transfer(&s->c->net, &s->out_free_ns, t, s->c->net.pull_bytes);
-    w->computing_ns = 0;
+    begin = t;
     for (uint32_t i = 0; i < w->steps; i++)
-        w->computing_ns +=
-            speed_next(&s->c->speeds->worker[worker], t + w->computing_ns);
-    if (sim_heap_put(&s->heap, t + w->computing_ns, worker, COMPUTED) != 0)
+        t = later(t, speed_next(&s->c->speeds->worker[worker], t));
+    w->computing_ns = t - begin;
+    if (sim_heap_put(&s->heap, t, worker, COMPUTED) != 0)
         return err_nomem(err);
     return 0;
 }
@@ -172,13 +182,17 @@ static const struct host_driver driver = {
 static int
 invite_idle(struct sim *s, struct err *err)
 {
+    uint32_t left = s->n_idle; /* they may be idle again at once */
+
     s->returned = false;
-    for (uint32_t i = 0; i < s->c->n; i++) {
+    for (uint32_t i = 0; left > 0; i++) {
         struct seat *w = &s->seat[i];
 
         if (!w->idle)
             continue;
         w->idle = false;
+        s->n_idle--;
+        left--;
         w->held_since_ns = s->now_ns;
         if (host_join(s->host, s->now_ns, i, err) != 0)
             return -1;
@@ -223,7 +237,7 @@ handle(struct sim *s, const struct sim_event *e, struct err *err)
     if (s->c->on_update && s->r->updates != updates &&
         s->c->on_update(s->c->ctx, s->now_ns, err) != 0)
         return -1;
-    return s->returned ? invite_idle(s, err) : 0;
+    return 0;
 }
 
 static int
@@ -238,12 +252,18 @@ run_events(struct sim *s, struct err *err)
                 s->now_ns = s->timer_ns;
             if (host_advance(s->host, s->now_ns, err) != 0)
                 return -1;
-            continue;
-        }
-        if (s->heap.n == 0)
+        } else if (s->heap.n > 0) {
+            e = sim_heap_take(&s->heap);
+            if (handle(s, &e, err) != 0)
+                return -1;
+        } else {
             return 0;
-        e = sim_heap_take(&s->heap);
-        if (handle(s, &e, err) != 0)
+        }
+        if (s->now_ns >= SPEED_MAX_NS)
+            return err_set(err, ERR_USAGE,
+                           "virtual time ran beyond 146 years: speeds, link "
+                           "or updates are too slow");
+        if (s->returned && invite_idle(s, err) != 0)
             return -1;
     }
 }

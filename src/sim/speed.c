@@ -13,21 +13,23 @@
 #include <string.h>
 
 #define NS_PER_MS 1e6
+#define MOST      1e12
 
 struct form {
     const char *name;
     int n_args;
     double least[4]; /* of each argument */
+    double most[4];  /* 0: MOST */
 };
 
 static const struct form forms[] = {
-    [SPEED_CONSTANT] = {"constant", 1, {0}},
-    [SPEED_UNIFORM] = {"uniform", 2, {0, 0}},
-    [SPEED_LOGNORMAL] = {"lognormal", 2, {1e-6, 0}},
-    [SPEED_EXPONENTIAL] = {"exponential", 2, {0, 0}},
-    [SPEED_TWOCLASS] = {"twoclass", 3, {0, 0, 0}},
-    [SPEED_PERIODIC] = {"periodic", 4, {0, 1e-6, 1e-6, 0}},
-    [SPEED_PAUSE] = {"pause", 3, {0, 1e-6, 0}},
+    [SPEED_CONSTANT] = {"constant", 1, {0}, {0}},
+    [SPEED_UNIFORM] = {"uniform", 2, {0, 0}, {0}},
+    [SPEED_LOGNORMAL] = {"lognormal", 2, {1e-6, 0}, {0}},
+    [SPEED_EXPONENTIAL] = {"exponential", 2, {0, 0}, {0}},
+    [SPEED_TWOCLASS] = {"twoclass", 3, {0, 0, 0}, {0, 0, 1}},
+    [SPEED_PERIODIC] = {"periodic", 4, {0, 1e-6, 1e-6, 0}, {0, 0, 0, 1}},
+    [SPEED_PAUSE] = {"pause", 3, {0, 1e-6, 0}, {0}},
 };
 
 static int
@@ -75,11 +77,12 @@ parse_args(const char *spec, const char *p, const struct form *f, double *arg,
            struct err *err)
 {
     for (int i = 0; i < f->n_args; i++) {
+        double most = f->most[i] > 0 ? f->most[i] : MOST;
         char *end;
 
         arg[i] = strtod(p, &end);
         if (end == p || !isfinite(arg[i]) || arg[i] < f->least[i] ||
-            arg[i] > 1e12) {
+            arg[i] > most) {
             bad(err, spec, p, "expected a number in range");
             return NULL;
         }
@@ -106,7 +109,7 @@ parse_speed(const char *spec, const char *p, struct speed *s, struct err *err)
 
         s->arg[0] = strtod(p, &end);
         if (end == p || end != p + len || !isfinite(s->arg[0]) ||
-            s->arg[0] < 0 || s->arg[0] > 1e12) {
+            s->arg[0] < 0 || s->arg[0] > MOST) {
             bad(err, spec, p, "expected a number or a distribution");
             return NULL;
         }
@@ -188,7 +191,7 @@ speeds_rewind(struct speeds *s, uint64_t seed)
 
         rng_init_key(&w->rng, seed, RNG_SPEED, i, 0);
         w->at = 0;
-        w->next_pause_ns = (int64_t)(w->arg[1] * NS_PER_MS);
+        w->next_pause_ns = speed_clamp(w->arg[1] * NS_PER_MS);
         if (w->kind == SPEED_TWOCLASS) /* drawn once, for good */
             w->arg[3] = rng_unit(&w->rng) < w->arg[2] ? w->arg[1] : w->arg[0];
     }
@@ -202,22 +205,40 @@ speeds_release(struct speeds *s)
     memset(s, 0, sizeof *s);
 }
 
+int64_t
+speed_clamp(double ns)
+{
+    if (!(ns < (double)SPEED_MAX_NS))
+        return SPEED_MAX_NS;
+    return ns > 0 ? (int64_t)ns : 0;
+}
+
 /* Time that `work` takes with a stop of LENGTH after every EVERY. */
 static double
 with_pauses(struct speed *s, int64_t now_ns, double work_ns)
 {
-    int64_t end = now_ns + (int64_t)work_ns;
-    int64_t length = (int64_t)(s->arg[2] * NS_PER_MS);
-    int64_t every = (int64_t)(s->arg[1] * NS_PER_MS);
+    int64_t every = speed_clamp(s->arg[1] * NS_PER_MS);
+    int64_t length = speed_clamp(s->arg[2] * NS_PER_MS);
+    double n = 0, rest = 0, ahead;
 
     /* pauses that passed while the worker was waiting are gone */
-    while (s->next_pause_ns + length <= now_ns)
-        s->next_pause_ns += length + every;
-    while (s->next_pause_ns < end) {
-        end += length;
-        s->next_pause_ns += length + every;
+    if (s->next_pause_ns <= now_ns - length) {
+        int64_t gone = (now_ns - length - s->next_pause_ns) / (every + length);
+
+        s->next_pause_ns += (gone + 1) * (every + length);
     }
-    return (double)(end - now_ns);
+    if (s->next_pause_ns <= now_ns) { /* it is in one */
+        rest = (double)(s->next_pause_ns + length - now_ns);
+        ahead = (double)every;
+        s->next_pause_ns += length + every;
+    } else {
+        ahead = (double)(s->next_pause_ns - now_ns);
+    }
+    if (work_ns > ahead)
+        n = ceil((work_ns - ahead) / (double)every);
+    s->next_pause_ns =
+        speed_clamp((double)s->next_pause_ns + n * (double)(every + length));
+    return rest + work_ns + n * (double)length;
 }
 
 int64_t
@@ -254,5 +275,5 @@ speed_next(struct speed *s, int64_t now_ns)
         break;
     }
     /* time moves on, so that an order of events exists */
-    return ms * NS_PER_MS < 1 ? 1 : (int64_t)(ms * NS_PER_MS);
+    return ms * NS_PER_MS < 1 ? 1 : speed_clamp(ms * NS_PER_MS);
 }

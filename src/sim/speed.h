@@ -59,7 +59,13 @@ void speeds_release(struct speeds *s);
 /* Starts all streams again, so that each policy sees the same times. */
 void speeds_rewind(struct speeds *s, uint64_t seed);
 
-/* Time that the next iteration of a worker takes, begun at now_ns. */
+/* 146 years.  No iteration takes longer, so that sums of two fit. */
+#define SPEED_MAX_NS (INT64_MAX / 2)
+/* As a whole number within 0 .. SPEED_MAX_NS. */
+int64_t speed_clamp(double ns);
+
+/* Time that the next iteration of a worker takes, begun at now_ns (at most
+ * SPEED_MAX_NS): 1 .. SPEED_MAX_NS. */
 int64_t speed_next(struct speed *s, int64_t now_ns);
 
 #endif

@@ -27,6 +27,16 @@ load jobs
         .[1].waiting_share == 0'
 }
 
+@test "virtual time that overflows is an error, not nonsense" {
+    for args in '--speeds lognormal(100,1000)' '--speeds 1e12' \
+        '--speeds 5 --latency 1e300' '--speeds 5 --apply 1e300' \
+        '--speeds 5 --bandwidth 1e-9 --bytes 9000000000000000000'; do
+        # shellcheck disable=SC2086 # options and their values
+        expect 2 simulate -p asp --iterations 20 $args
+        stderr_has "virtual time ran beyond 146 years"
+    done
+}
+
 @test "a shared link of the server limits the throughput" {
     # 1 MB each way at 0.08 Gbit/s: 100 ms on each link, one after the other
     expect 0 simulate -n 4 -p asp --speeds 10 --iterations 50 \
@@ -54,6 +64,16 @@ load jobs
     json_true o.json '.[0].seconds > 0.9 and .[0].seconds < 1.5'
 }
 
+@test "measured times of several steps count for each of them" {
+    for i in 1 2 3; do
+        echo '{"t":0,"event":"release","rank":0,"steps":4}'
+        echo '{"t":1,"event":"push","rank":0,"data":0.1,"compute":0.3}'
+    done >events.jsonl
+    expect 0 simulate -n 1 -p asp --trace events.jsonl --iterations 30 --json -q
+    echo "$output" >o.json
+    json_true o.json '(.[0].seconds - 3 | fabs) < 1e-6'
+}
+
 @test "a replay reaches the bits of an asynchronous run" {
     blobs_job j.json
     expect 0 train j.json -r run -q -n 4 -p asp
@@ -61,6 +81,42 @@ load jobs
     echo "$output" >o.json
     json_true o.json '.identical == true and .updates == 96'
     [ "$(json o.json .params_hash)" = "$(hash_of run)" ]
+}
+
+@test "a replay reaches the bits of local steps with momentum and short batches" {
+    # 480 samples are 25 mini-batches of 19 and one of 5; orders of several
+    # steps go from one epoch into the next
+    blobs_job j.json '.batch = 19'
+    for kind in dynamic iid; do
+        rm -rf run
+        expect 0 train j.json -r run -q -n 4 --pace 2 --slow 0:3 \
+            -p elasticbsp:between=local --set "assignment={\"type\":\"$kind\"}"
+        expect 0 replay run --json
+        echo "$output" >o.json
+        json_true o.json '.identical == true and .samples == 1920'
+    done
+}
+
+@test "a recording that cannot be is refused with its line" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q -n 2 -p backup
+    mkdir bad && cp run/job.json bad
+    first() { grep -m 1 "\"event\":\"$1\"" run/events.jsonl; }
+    damaged() { # WHY SED-PROGRAM EVENT...
+        local why=$1 program=$2
+        shift 2
+        for kind; do first "$kind"; done | sed "$program" >bad/events.jsonl
+        run_ebsp replay bad
+        [[ $status -eq 3 || $status -eq 7 ]]
+        stderr_has "bad/events.jsonl:$#:"
+        stderr_has "$why"
+    }
+    damaged "no contribution of worker" "" start add
+    damaged "no contribution of worker" "" start drop
+    damaged "nothing to commit" "" start commit
+    damaged "released a second time" "" start release release
+    damaged "no parameters to keep" 's/"steps"/"keep":1,"steps"/' start release
+    damaged "expected an integer" 's/"steps":1/"steps":4000000000/' start release
 }
 
 @test "a replay notices a changed recording" {

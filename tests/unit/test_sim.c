@@ -70,12 +70,65 @@ distributions_have_their_means(void)
 }
 
 static void
+pauses_are_real_time(void)
+{
+    struct speeds s;
+
+    /* at work 0-10, stopped 10-15, at work 15-25, stopped 25-30, ... */
+    speeds_parse(&s, 1, "pause(4,10,5)", 1, NULL);
+    is_int(speed_next(s.worker, 0), 4000000, "before the first stop");
+    is_int(speed_next(s.worker, 8000000), 9000000, "one stop on the way");
+    is_int(speed_next(s.worker, 27000000), 7000000,
+           "begun in a stop: only the rest of it");
+    is_int(speed_next(s.worker, 1006000000), 4000000,
+           "stops are gone that passed while it was held");
+    speeds_release(&s);
+}
+
+static void
+times_have_limits(void)
+{
+    static const char *const endless[] = {
+        "lognormal(1e12,5000)", "exponential(1e12,1e12)",
+        "pause(1e12,0.000001,1e12)", "periodic(1e12,1e12,1,1)"};
+    struct speeds s;
+
+    for (size_t i = 0; i < sizeof endless / sizeof *endless; i++) {
+        int64_t most = 0;
+
+        speeds_parse(&s, 1, endless[i], 1, NULL);
+        for (int k = 0; k < 100; k++) {
+            int64_t t = speed_next(s.worker, 0);
+
+            most = t > most ? t : most;
+            if (t < 1 || t > SPEED_MAX_NS)
+                most = -1;
+        }
+        ok(most > 0, "%s stays within 146 years", endless[i]);
+        speeds_release(&s);
+    }
+    ok(mean_ms("pause(1000,0.000001,0)", 1000) == 1000,
+       "a thousand million stops of no length take no time");
+    is_int(speed_clamp(NAN), SPEED_MAX_NS, "no number is the limit");
+    is_int(speed_clamp(-1), 0, "never negative");
+}
+
+static void
 specs_are_checked(void)
 {
-    static const char *const wrong[] = {
-        "",       "all:",         "1:5",           "all:constant(1,2)",
-        "all:5x", "all:cnst(1)",  "all:5;9:1",     "uniform(3,1)",
-        "-1",     "constant(-1)", "lognormal(0,1)"};
+    static const char *const wrong[] = {"",
+                                        "all:",
+                                        "1:5",
+                                        "all:constant(1,2)",
+                                        "all:5x",
+                                        "all:cnst(1)",
+                                        "all:5;9:1",
+                                        "uniform(3,1)",
+                                        "-1",
+                                        "constant(-1)",
+                                        "lognormal(0,1)",
+                                        "twoclass(1,2,1.5)",
+                                        "periodic(10,3,100,2)"};
     struct speeds s;
 
     for (size_t i = 0; i < sizeof wrong / sizeof *wrong; i++) {
@@ -115,6 +168,8 @@ main(void)
 {
     heap_is_ordered();
     distributions_have_their_means();
+    pauses_are_real_time();
+    times_have_limits();
     specs_are_checked();
     streams_can_be_rewound();
     return done();
