@@ -17,6 +17,7 @@ struct pupil {
     struct share share;
     struct params *pulled; /* reference */
     float *own;            /* after local steps; NULL before */
+    struct optim *local;   /* of these steps, with their momentum */
     float *push;
     struct host_push told;
 };
@@ -78,6 +79,7 @@ learner_free(struct learner *l)
         if (p->pulled)
             store_unref(p->pulled);
         share_release(&p->share);
+        optim_free(p->local);
         mem_free(p->own);
         mem_free(p->push);
     }
@@ -162,6 +164,7 @@ learner_release(struct learner *l, uint32_t worker,
     struct msg_order order;
     struct msg_push told;
     const float *push;
+    int r;
 
     if (ledger_take(&l->ledger, &p->share, worker, how, none, err) != 0)
         return -1;
@@ -178,7 +181,12 @@ learner_release(struct learner *l, uint32_t worker,
                                .lr = p->share.lr,
                                .n_steps = p->share.n,
                                .step = l->step};
-    if (compute_order(&l->compute, &order, &told, &push, err) != 0)
+    /* lent to the one network, as the parameters are */
+    l->compute.local = p->local;
+    r = compute_order(&l->compute, &order, &told, &push, err);
+    p->local = l->compute.local;
+    l->compute.local = NULL;
+    if (r != 0)
         return -1;
     memcpy(p->push, push, bytes);
     if (!isfinite(told.loss) || !isfinite(told.norm))
