@@ -14,6 +14,7 @@
 
 #define PLAIN_NS (10 * NS_PER_S)
 #define BAR      16
+#define WIDE     120 /* columns that bar and everything else need */
 
 void
 progress_init(struct progress *p, FILE *to)
@@ -61,6 +62,27 @@ describe(const struct server_status *st, struct buf *b)
         buf_addf(b, "  ETA %s", str_duration(eta, left / st->rate));
 }
 
+/* The same where a line has no room for all of it: what matters most first,
+ * for the end is cut off. */
+static void
+describe_short(const struct server_status *st, struct buf *b)
+{
+    double total = (double)st->samples_total, done = (double)st->samples;
+    char rate[32], eta[32];
+
+    buf_addf(b, "epoch %.2f/%u", total > 0 ? done / total * st->epochs : 0,
+             st->epochs);
+    if (st->rate > 0)
+        buf_addf(b, "  ETA %s", str_duration(eta, (total - done) / st->rate));
+    if (!isnan(st->loss))
+        buf_addf(b, "  loss %.4f", st->loss);
+    if (!isnan(st->accuracy))
+        buf_addf(b, "  accuracy %.2f%%", 100 * st->accuracy);
+    buf_addf(b, "  %s/s  staleness %.1f  waiting %.0f%%",
+             str_count(rate, st->rate), st->mean_staleness,
+             100 * st->waiting_share);
+}
+
 static void
 draw(struct progress *p, const struct server_status *st)
 {
@@ -75,6 +97,8 @@ draw(struct progress *p, const struct server_status *st)
                  st->workers);
     } else if (st->phase == SERVER_ENDING) {
         buf_adds(&b, "ending: waiting for workers and the last evaluation");
+    } else if (width < WIDE) {
+        describe_short(st, &b);
     } else {
         full =
             st->samples_total

@@ -194,3 +194,13 @@ load jobs
     [ "$(json "$dir/summary.json" .name)" = \
         "$(jq -r 'select(.event == "run") | .name' "$dir/events.jsonl")" ]
 }
+
+@test "a terminal of 80 columns shows epoch, ETA, loss and staleness" {
+    requires command -v script
+    blobs_job j.json '.epochs = 1000000'
+    TERM=xterm script -qec "stty cols 80; '$EBSP' train j.json -r run \
+        --set eval_every=500000 --max-seconds 1" seen </dev/null >/dev/null
+    tr '\r' '\n' <seen | grep "\[K" | sed 's/^.*\[K//' >frames
+    grep -qE '^epoch .*ETA .*loss .*/s  staleness [0-9.]+' frames
+    [ "$(awk '/^epoch.*ETA/ && length > 79' frames | wc -l)" -eq 0 ]
+}
