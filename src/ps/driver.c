@@ -96,6 +96,7 @@ driver_release(void *ctx, uint32_t worker, const struct host_release *how,
     if (w->share.n == 0) {
         *finished = true;
         w->state = SESSION_IDLE;
+        w->held_ns += s->now_ns - w->held_since_ns;
         return 0;
     }
     release_event(s, w, how);
