@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Every example in the README and the manual runs.  What would take long gets
 # less data and one epoch; the command lines are those that people read.
 # shellcheck disable=SC2016 # backquotes of Markdown

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # ebsp.bash itself: a helper that cannot fail would hide what it looks for.
 # shellcheck disable=SC2016 # the inner tests expand their variables
 load ebsp

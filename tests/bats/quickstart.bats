@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # What quickstart says and runs, with stand-ins for the system's programs.
 # shellcheck disable=SC2016 # the stand-ins expand their variables
 load ebsp
@@ -97,7 +98,7 @@ while (("\$#")); do
     case \$1 in
     -C) folder=\$2 && shift ;;
     -j) shift ;;
-    -*) ;;
+    -* | *=*) ;;
     *) target=\$1 ;;
     esac
     shift
@@ -110,6 +111,7 @@ fi
 case \$target in
 check-clang | check-asan) out=variants/\${target#check-}/tests ;;
 lint) out=tests/lint ;;
+distcheck) cat "$PWD/distcheck.trs" && exit 0 || exit 2 ;;
 *) out=tests ;;
 esac
 mkdir -p "\$out"
@@ -119,6 +121,7 @@ echo 'not ok 1 - the reason' >"\$out/\$target.log"
 END
     chmod +x bin/make
     local target
+    touch distcheck.trs
     for target in check-unit check-system check-clang check-asan lint; do
         echo ':test-result: PASS 1 - fine' >"$target.trs"
     done
@@ -136,14 +139,14 @@ END
     echo ':test-result: PASS 2 - fine' >>check-unit.trs
     run tree/quickstart check
     [ "$status" -eq 0 ]
-    [ "${lines[-1]}" = "6 passed, 0 failed" ]
+    [ "${lines[-1]}" = "7 passed, 0 failed" ]
 }
 
 @test "check counts again, not on top, when it runs again" {
     fake_project
     tree/quickstart check
     run tree/quickstart check
-    [ "${lines[-1]}" = "5 passed, 0 failed" ]
+    [ "${lines[-1]}" = "6 passed, 0 failed" ]
 }
 
 @test "check says what failed and what was skipped" {
@@ -153,7 +156,7 @@ END
     run tree/quickstart check
     [ "$status" -eq 1 ]
     [[ $output == *"FAIL 2 - broken"*"the reason"* ]]
-    [ "${lines[-1]}" = "5 passed, 1 failed, 1 skipped" ]
+    [ "${lines[-1]}" = "6 passed, 1 failed, 1 skipped" ]
 }
 
 @test "a build that breaks is a failed check" {
@@ -162,7 +165,15 @@ END
     run tree/quickstart check
     [ "$status" -eq 1 ]
     [[ $output == *"exit status 2"*"check-clang.trs: No such file"* ]]
-    [ "${lines[-1]}" = "4 passed, 1 failed" ]
+    [ "${lines[-1]}" = "5 passed, 1 failed" ]
+}
+
+@test "a release that does not build is a failed check" {
+    fake_project
+    rm distcheck.trs
+    run tree/quickstart check
+    [ "$status" -eq 1 ]
+    [ "${lines[-1]}" = "5 passed, 1 failed" ]
 }
 
 @test "a configured source folder is refused with the remedy" {
