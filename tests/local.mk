@@ -31,8 +31,13 @@ REFERENCE = tests/unit/ref_net.c tests/unit/ref_net.h \
 tests_unit_test_layers_SOURCES = tests/unit/test_layers.c \
 	tests/unit/ref_rig.c tests/unit/ref_rig.h $(REFERENCE)
 tests_unit_test_reference_SOURCES = tests/unit/test_reference.c $(REFERENCE)
+check_PROGRAMS += tests/torch/dump_step
+tests_torch_dump_step_SOURCES = tests/torch/dump_step.c tests/torch/refdata.h
+tests_torch_dump_step_LDADD = $(LIBEBSP)
+BATS_TESTS += tests/bats/torch.bats
 EXTRA_DIST += tests/torch/jobnet.py tests/torch/refdata.py \
-	tests/torch/make_reference.py tests/torch/reference.json
+	tests/torch/make_reference.py tests/torch/compare.py \
+	tests/torch/reference.json
 
 # data
 UNIT_TESTS += tests/unit/test_exact tests/unit/test_dataset \

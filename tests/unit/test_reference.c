@@ -8,11 +8,11 @@
  * normalization; seeds are such that no relu is near its kink.  A mistake in a
  * formula, an order of dimensions or a padding changes it by far more than a
  * hundredth. */
+#include "../torch/refdata.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
-#include "base/rng.h"
 #include "nn/net.h"
 #include "nn/optim.h"
 #include "ref_net.h"
@@ -22,39 +22,7 @@
 
 #define TOLERANCE 1e-3
 
-/* ---- numbers that refdata.py makes, too ---- */
-
-#define LABELS    (1u << 20)
-#define SIGNS     (2u << 20)
-#define GRADIENT  (3u << 20)
 #define MAX_BATCH 16
-
-static float
-draw(uint64_t seed, uint64_t stream, uint64_t i, double scale, double offset)
-{
-    double bits = (double)(rng_hash(seed, stream, i) >> 40);
-
-    return (float)(offset + scale * (bits * 0x1p-23 - 1));
-}
-
-static void
-draw_params(const struct segtab *t, uint64_t seed, float *v)
-{
-    for (size_t i = 0; i < t->n; i++) {
-        const struct segment *s = &t->seg[i];
-        size_t len = strlen(s->name);
-        bool one = !strcmp(s->name + len - 7, ".weight") ||
-                   (len > 12 && !strcmp(s->name + len - 12, ".running_var"));
-        double scale = one ? 0.25 : 0.1, offset = one ? 1 : 0;
-
-        if (s->n_dims > 1) {
-            scale = sqrt(6.0 * (double)s->dim[0] / (double)s->count);
-            offset = 0;
-        }
-        for (size_t k = 0; k < s->count; k++)
-            v[s->offset + k] = draw(seed, 1 + i, k, scale, offset);
-    }
-}
 
 /* ---- comparison ---- */
 
@@ -89,7 +57,7 @@ summary_is(const char *what, const struct jcur *want, uint64_t index,
 
     for (size_t i = 0; i < n; i++) {
         square += (double)v[i] * v[i];
-        signs += rng_hash(0, SIGNS + index, i) >> 63 ? -v[i] : v[i];
+        signs += rng_hash(0, REFDATA_SIGNS + index, i) >> 63 ? -v[i] : v[i];
     }
     /* where all terms cancel, as in front of a normalization, little is left
      * to compare with */
@@ -149,11 +117,9 @@ work_init(struct work *w, const struct jcur *job, struct err *err)
     w->x = mem_alloc_aligned(n_in * sizeof(float));
     w->params = mem_alloc_aligned(w->t->n_floats * sizeof(float));
     w->grads = mem_alloc_aligned(w->t->n_floats * sizeof(float));
-    for (size_t i = 0; i < n_in; i++)
-        w->x[i] = draw(seed, 0, i, sqrt(3.0), 0);
-    for (size_t i = 0; i < n; i++)
-        w->label[i] = (int32_t)(rng_hash(seed, LABELS, i) % 10);
-    draw_params(w->t, seed, w->params);
+    refdata_input(seed, w->x, n_in);
+    refdata_labels(seed, w->label, n, 10);
+    refdata_params(seed, w->t, w->params);
     return 0;
 }
 
@@ -271,8 +237,8 @@ naive_reference_agrees(const struct jcur *job)
         double norm = json_number_value(json_array_get(want, 0)), sum = 0;
 
         for (size_t k = 0; k < s->count; k++)
-            sum += rng_hash(0, SIGNS + i, k) >> 63 ? -g[s->offset + k]
-                                                   : g[s->offset + k];
+            sum += rng_hash(0, REFDATA_SIGNS + i, k) >> 63 ? -g[s->offset + k]
+                                                           : g[s->offset + k];
         most =
             fmax(most, fabs(sum - json_number_value(json_array_get(want, 1))) /
                            fmax(norm, 1e-3));
@@ -305,10 +271,10 @@ optimizer_agrees(const struct jcur *at)
     if (optim_config_parse(&c, &config, &err) == 0)
         o = optim_new(&c, &table, &err);
     for (size_t i = 0; i < 8; i++)
-        p[i] = draw(0, GRADIENT, i, 1, 0);
+        p[i] = refdata_draw(0, REFDATA_GRADIENT, i, 1, 0);
     for (uint64_t step = 0; o && step < 5; step++) {
         for (size_t i = 0; i < 8; i++)
-            g[i] = draw(0, GRADIENT + 1 + step, i, 1, 0);
+            g[i] = refdata_draw(0, REFDATA_GRADIENT + 1 + step, i, 1, 0);
         optim_update(o, p, g, c.lr);
     }
     for (size_t i = 0; i < 8; i++)
