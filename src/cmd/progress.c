@@ -130,6 +130,16 @@ plain(struct progress *p, const struct server_status *st)
     buf_release(&b);
 }
 
+/* Snapshots are evaluated beside the training, which is further by then. */
+static void
+tell_evaluation(struct progress *p, const struct server_status *st)
+{
+    progress_clear(p);
+    fprintf(p->to, "evaluated at epoch %.2f: accuracy %.2f%%, test loss %.4f\n",
+            st->eval_epoch, 100 * st->accuracy, st->test_loss);
+    fflush(p->to);
+}
+
 void
 progress_tick(struct progress *p, const struct server_status *st)
 {
@@ -156,7 +166,7 @@ progress_news(struct progress *p, const struct server_status *st)
     p->phase = (int)st->phase;
     /* An evaluation is worth a line of its own that stays. */
     if (!isnan(st->accuracy) && !(st->accuracy == p->accuracy))
-        plain(p, st);
+        tell_evaluation(p, st);
     p->accuracy = st->accuracy;
     if (st->phase == SERVER_OVER)
         progress_clear(p);

@@ -33,7 +33,7 @@ struct running {
     char *run; /* run directory */
     uv_loop_t loop;
     uv_timer_t tick;
-    uv_signal_t sigint, sigterm;
+    uv_signal_t signal[3];
     struct server *server;
     struct launcher *launcher;
     struct events *events;
@@ -108,6 +108,20 @@ on_signal(uv_signal_t *h, int signum)
     fprintf(stderr, "ebsp train: %s: saving a checkpoint; once more to force\n",
             strsignal(signum));
     server_stop(r->server, "interrupted");
+}
+
+/* What the caller ignores (nohup, a background job) stays ignored. */
+static void
+watch_signals(struct running *r)
+{
+    static const int signals[] = {SIGINT, SIGTERM, SIGHUP};
+
+    for (size_t i = 0; i < ARRAY_LEN(signals); i++) {
+        struct sigaction now;
+
+        if (sigaction(signals[i], NULL, &now) == 0 && now.sa_handler != SIG_IGN)
+            uv_signal_start(&r->signal[i], on_signal, signals[i]);
+    }
 }
 
 static int
@@ -276,8 +290,8 @@ static void
 close_all(struct running *r)
 {
     uv_close((uv_handle_t *)&r->tick, NULL);
-    uv_close((uv_handle_t *)&r->sigint, NULL);
-    uv_close((uv_handle_t *)&r->sigterm, NULL);
+    for (size_t i = 0; i < ARRAY_LEN(r->signal); i++)
+        uv_close((uv_handle_t *)&r->signal[i], NULL);
     if (r->server)
         server_close(r->server);
     uv_run(&r->loop, UV_RUN_DEFAULT);
@@ -323,8 +337,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
         return -1;
     server_set_news(r->server, on_news, r);
     uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
-    uv_signal_start(&r->sigint, on_signal, SIGINT);
-    uv_signal_start(&r->sigterm, on_signal, SIGTERM);
+    watch_signals(r);
     on_news(r);
     if (start_workers(r, &why) != 0)
         server_fail(r->server, &why);
@@ -363,10 +376,12 @@ train_run(struct train *t, const char *checkpoint, struct err *err)
     } else if (uv_loop_init(&r->loop) != 0) {
         err_set(err, ERR_SYS, "no event loop");
     } else {
-        r->tick.data = r->sigint.data = r->sigterm.data = r;
+        r->tick.data = r;
         uv_timer_init(&r->loop, &r->tick);
-        uv_signal_init(&r->loop, &r->sigint);
-        uv_signal_init(&r->loop, &r->sigterm);
+        for (size_t i = 0; i < ARRAY_LEN(r->signal); i++) {
+            uv_signal_init(&r->loop, &r->signal[i]);
+            r->signal[i].data = r;
+        }
         if (open_run(r, checkpoint != NULL, err) == 0)
             x = run_all(r, checkpoint, err);
         close_all(r);

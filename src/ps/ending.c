@@ -101,11 +101,13 @@ server_save_checkpoint(struct server *s, bool must)
     events_end(s->c.events);
 }
 
-/* All said goodbye and every snapshot is evaluated. */
+/* All said goodbye and, unless somebody waits impatiently, every snapshot is
+ * evaluated. */
 void
 server_check_over(struct server *s)
 {
-    if (s->phase != SERVER_ENDING || watcher_get_pending(s->watcher) > 0)
+    if (s->phase != SERVER_ENDING ||
+        (!s->hasty && watcher_get_pending(s->watcher) > 0))
         return;
     for (uint32_t i = 0; i < s->n_sessions; i++)
         if (s->session[i].state != SESSION_GONE)
@@ -159,7 +161,8 @@ server_begin_ending(struct server *s, const char *why)
         listener_close(s->listener);
     s->listener = NULL;
     store_discard(s->ledger.store);
-    server_submit_snapshot(s, true);
+    if (!s->hasty)
+        server_submit_snapshot(s, true);
     server_tell_news(s);
     if (s->phase == SERVER_ENDING)
         server_save_checkpoint(s, true);
@@ -169,6 +172,7 @@ server_begin_ending(struct server *s, const char *why)
 void
 server_stop(struct server *s, const char *why)
 {
+    s->hasty = true;
     server_begin_ending(s, why);
 }
 

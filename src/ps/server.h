@@ -44,7 +44,8 @@ uint16_t server_get_port(const struct server *s);
  * because of it. Expected after the worker was told to stop. */
 void server_worker_exited(struct server *s, uint32_t rank, enum err_code code,
                           const char *how);
-/* Ends the run early: no more orders, checkpoint, workers told to stop. */
+/* Ends the run early because somebody asks for it: no more orders, checkpoint,
+ * workers told to stop; what is not evaluated yet stays so. */
 void server_stop(struct server *s, const char *why);
 /* Ends it with an error (first one wins); no checkpoint. */
 void server_fail(struct server *s, const struct err *why);
@@ -78,6 +79,7 @@ struct server_status {
     double loss;     /* running mean of training loss; NaN at first */
     double accuracy; /* last evaluation; NaN before the first */
     double test_loss;
+    double eval_epoch;    /* when its snapshot was taken */
     double best_accuracy; /* NaN before the first */
     uint64_t max_staleness;
     double mean_staleness;

@@ -73,6 +73,7 @@ struct server {
     int64_t told_ns;       /* when silence was last talked about */
     int64_t lost_since_ns; /* a worker's connection is gone; 0: none */
     uint32_t lost_rank;
+    bool hasty;      /* interrupted: nothing more is evaluated */
     bool given_back; /* a mini-batch came back to the queue */
 
     double next_eval, next_checkpoint; /* epochs; INFINITY: never */

@@ -66,6 +66,10 @@ server_get_status(const struct server *s, struct server_status *st)
     st->loss = s->loss_weight > 0 ? s->loss_sum / s->loss_weight : NAN;
     st->accuracy = s->accuracy;
     st->test_loss = s->test_loss;
+    st->eval_epoch =
+        st->samples_total
+            ? (double)s->eval_samples / (double)st->samples_total * st->epochs
+            : 0;
     st->best_accuracy = s->best_accuracy;
     st->max_staleness = hs.max_staleness;
     st->mean_staleness =
