@@ -65,7 +65,7 @@ load jobs
 }
 
 @test "measured times of several steps count for each of them" {
-    for i in 1 2 3; do
+    for _ in 1 2 3; do
         echo '{"t":0,"event":"release","rank":0,"steps":4}'
         echo '{"t":1,"event":"push","rank":0,"data":0.1,"compute":0.3}'
     done >events.jsonl
