@@ -3,6 +3,9 @@
  * comes of it. */
 #include "policy/host_impl.h"
 
+/* Timers that may expire in a row while nobody is running. */
+#define MAX_WAKES 100000
+
 static struct ebsp_event *
 prepare(struct host *h, uint32_t kind, uint32_t worker)
 {
@@ -206,6 +209,18 @@ host_leave(struct host *h, int64_t now_ns, uint32_t worker, struct err *err)
     return end(h, err);
 }
 
+/* Timers that only lead to timers are a deadlock, too. */
+static void
+count_wake(struct host *h)
+{
+    if (h->stats.running > 0)
+        h->n_wakes = 0;
+    else if (++h->n_wakes >= MAX_WAKES)
+        host_fail(h, "%d timers have expired while %s", MAX_WAKES,
+                  h->stats.held > 0 ? "all workers were held"
+                                    : "no worker was there");
+}
+
 int
 host_advance(struct host *h, int64_t now_ns, struct err *err)
 {
@@ -221,7 +236,8 @@ host_advance(struct host *h, int64_t now_ns, struct err *err)
         struct timer t = timers_pop(&h->timers);
 
         prepare(h, EBSP_EVENT_WAKE, EBSP_NO_WORKER)->cookie = t.cookie;
-        dispatch(h);
+        if (dispatch(h) == 0)
+            count_wake(h);
     }
     return end(h, err);
 }

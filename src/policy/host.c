@@ -151,7 +151,8 @@ host_check_deadlock(const struct host *h, struct err *err)
     size_t len = 0;
     uint32_t shown = 0;
 
-    if (h->stats.running > 0 || h->stats.held == 0 || h->timers.n > 0)
+    if (h->stats.running > 0 || h->stats.held == 0 ||
+        timers_next_ns(&h->timers) != INT64_MAX)
         return 0;
     for (uint32_t i = 0; i < h->config.max_workers && shown < 8; i++)
         if (h->workers[i].state == HOST_HELD)
@@ -165,10 +166,22 @@ host_check_deadlock(const struct host *h, struct err *err)
                    shown < h->stats.held ? ", ..." : "");
 }
 
+int
+host_check_committed(const struct host *h, struct err *err)
+{
+    if (h->n_added == 0)
+        return 0;
+    return err_set(err, ERR_POLICY,
+                   "policy \"%s\": %zu push%s added but not committed when the "
+                   "last worker left",
+                   host_get_policy(h), h->n_added, h->n_added > 1 ? "es" : "");
+}
+
 void
 host_get_stats(const struct host *h, struct host_stats *stats)
 {
     *stats = h->stats;
+    stats->uncommitted = h->n_added;
 }
 
 const uint64_t *

@@ -103,11 +103,15 @@ int host_advance(struct host *h, int64_t now_ns, struct err *err);
  * not have.  A policy must ignore it; every action is refused. */
 int host_probe(struct host *h, int64_t now_ns, uint32_t kind, struct err *err);
 
-/* All workers that have not left are held, no timer is pending: nothing will
- * ever happen again.  ERR_POLICY naming the policy and whom it holds; 0 when
- * all is well or everybody has left. The other calls check this themselves
- * after START. */
+/* All workers that have not left are held, no timer is pending (one at
+ * INT64_MAX is none): nothing will ever happen again.  ERR_POLICY naming the
+ * policy and whom it holds; 0 when all is well or everybody has left. The other
+ * calls check this themselves after START. */
 int host_check_deadlock(const struct host *h, struct err *err);
+/* For a driver when everybody has left and nobody will join any more: pushes
+ * that were added but not committed (stats.uncommitted) are lost work.
+ * ERR_POLICY in that case, else 0. */
+int host_check_committed(const struct host *h, struct err *err);
 
 enum host_state { HOST_ABSENT, HOST_HELD, HOST_RUNNING };
 
@@ -119,6 +123,7 @@ struct host_stats {
     uint64_t applied;
     uint64_t max_gap;
     uint32_t running, held; /* workers now */
+    size_t uncommitted;     /* pushes in the accumulator */
 };
 
 #define HOST_HISTOGRAM 64 /* last bin: this and more */

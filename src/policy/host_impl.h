@@ -47,6 +47,7 @@ struct host {
     struct timers timers;
     int64_t told_ns;  /* earliest timer as the driver knows it */
     uint32_t n_spins; /* timers asked for "now" by WAKE, at this instant */
+    uint32_t n_wakes; /* in a row, with nobody running */
     struct ebsp_bounds bounds;
     struct host_stats stats;
     uint64_t histogram[HOST_HISTOGRAM];

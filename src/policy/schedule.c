@@ -5,8 +5,6 @@
 #include "base/mem.h"
 #include "policy/lib.h"
 
-/* More timers than this while nobody runs: the policy only pretends to wait. */
-#define MAX_WAKES 100000
 /* A policy that throws away nearly all work makes no progress. */
 #define MAX_PUSHES(n_batches) (1000 + 200 * (uint64_t)(n_batches))
 
@@ -133,11 +131,6 @@ wake(struct schedule *s, bool is_running, struct err *err)
         s->now_ns = s->timer_ns;
     if (!is_running)
         s->n_wakes++;
-    if (s->n_wakes > MAX_WAKES)
-        return err_set(err, ERR_POLICY,
-                       "policy \"%s\": %d timers have expired while all "
-                       "workers were held",
-                       host_get_policy(s->host), MAX_WAKES);
     if (schedule_see_event(s, SCHEDULE_WAKE, 0, err) != 0)
         return -1;
     return host_advance(s->host, s->now_ns, err);
@@ -197,11 +190,8 @@ static int
 finish(struct schedule *s, struct err *err)
 {
     s->is_done = true;
-    if (s->n_uncommitted > 0)
-        return err_set(err, ERR_POLICY,
-                       "policy \"%s\": %u pushes were added but not committed "
-                       "when the last worker left",
-                       host_get_policy(s->host), s->n_uncommitted);
+    if (host_check_committed(s->host, err) != 0)
+        return -1;
     if (s->n_used != s->config.n_batches)
         return err_set(err, ERR_BUG, "%llu of %u mini-batches were used",
                        (unsigned long long)s->n_used, s->config.n_batches);

@@ -39,6 +39,19 @@ invite_idle(struct server *s)
     }
 }
 
+/* Everybody found no work and the policy is not waiting for a timer: what it
+ * has added, it will not commit. */
+static int
+check_committed(struct server *s, struct err *err)
+{
+    struct host_stats hs;
+
+    host_get_stats(s->host, &hs);
+    if (hs.running > 0 || hs.held > 0 || s->timer_at_ns != INT64_MAX)
+        return 0;
+    return host_check_committed(s->host, err);
+}
+
 void
 server_settle(struct server *s)
 {
@@ -57,6 +70,10 @@ server_settle(struct server *s)
     if (assign_get_done(s->ledger.assign) ==
         assign_get_total(s->ledger.assign)) {
         server_begin_ending(s, NULL);
+        return;
+    }
+    if (check_committed(s, &err) != 0) {
+        server_fail(s, &err);
         return;
     }
     epochs = ledger_epochs(&s->ledger) + 1e-9;
@@ -297,6 +314,7 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
     s->n_sessions = c->job->workers;
     s->accuracy = s->best_accuracy = s->test_loss = NAN;
     s->made_ns = clock_now_ns();
+    s->timer_at_ns = INT64_MAX;
     s->session = mem_alloc(s->n_sessions, sizeof *s->session);
     if (!s->session) {
         err_nomem(err);

@@ -54,7 +54,7 @@ struct server {
     struct listener *listener;
     uv_timer_t tick;  /* deadlines, rate, flush */
     uv_timer_t timer; /* the policy's */
-    int64_t timer_at_ns;
+    int64_t timer_at_ns; /* of the policy; INT64_MAX: none */
 
     const struct segtab *t;
     struct ledger ledger;

@@ -240,10 +240,22 @@ handle(struct sim *s, const struct sim_event *e, struct err *err)
     return 0;
 }
 
+/* Nobody is left and nothing waits for a timer of the policy. */
+static bool
+is_over(const struct sim *s)
+{
+    struct host_stats hs;
+
+    if (s->heap.n > 0)
+        return false;
+    host_get_stats(s->host, &hs);
+    return s->timer_ns == INT64_MAX || (hs.held == 0 && hs.uncommitted == 0);
+}
+
 static int
 run_events(struct sim *s, struct err *err)
 {
-    for (;;) {
+    while (!is_over(s)) {
         struct sim_event e;
 
         if (s->timer_ns != INT64_MAX &&
@@ -252,12 +264,10 @@ run_events(struct sim *s, struct err *err)
                 s->now_ns = s->timer_ns;
             if (host_advance(s->host, s->now_ns, err) != 0)
                 return -1;
-        } else if (s->heap.n > 0) {
+        } else {
             e = sim_heap_take(&s->heap);
             if (handle(s, &e, err) != 0)
                 return -1;
-        } else {
-            return 0;
         }
         if (s->now_ns >= SPEED_MAX_NS)
             return err_set(err, ERR_USAGE,
@@ -266,6 +276,7 @@ run_events(struct sim *s, struct err *err)
         if (s->returned && invite_idle(s, err) != 0)
             return -1;
     }
+    return host_check_committed(s->host, err);
 }
 
 static void

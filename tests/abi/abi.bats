@@ -2,6 +2,7 @@
 # SPDX-License-Identifier: Apache-2.0
 # Plugins of yesterday load and run, wrong ones are refused with a reason.
 load ../bats/ebsp
+load ../bats/jobs
 
 # build FILE.so HEADER [COMPILER FLAG...]: tests/abi/plugin.c against a header.
 build() {
@@ -95,8 +96,20 @@ refuses() {
     refuses FORGETS_LEAVE 'it is not there'
     refuses NO_RELEASE 'deadlock after'
     refuses WAITS_FOR_EVER 'timers have expired while all workers were held'
-    refuses NO_COMMIT 'were added but not committed'
+    refuses NO_COMMIT 'added but not committed'
     refuses BOUND 'promised a staleness of at most 2'
+}
+
+@test "a policy that never ends does not keep a run from it" {
+    build wrong.so policy-1.0.h "${CC:-cc}" -w -DFAULT_WAITS_FOR_EVER
+    expect 7 simulate -n 4 -p ./wrong.so --speeds 10 --iterations 50
+    stderr_has 'timers have expired while all workers were held'
+    build wrong.so policy-1.0.h "${CC:-cc}" -w -DFAULT_NO_COMMIT
+    expect 7 simulate -n 3 -p ./wrong.so --speeds 10 --iterations 25
+    stderr_has '1 push added but not committed when the last worker left'
+    blobs_job j.json '.data.train = 460 | .epochs = 3'
+    expect 7 train j.json -q -p ./wrong.so
+    stderr_has '1 push added but not committed when the last worker left'
 }
 
 @test "the conformance suite finds what is not reproducible" {

@@ -191,10 +191,53 @@ lost_pushes_are_dropped(void)
     script_close(&s);
 }
 
+static int32_t
+never(struct script *s, const struct ebsp_event *e)
+{
+    (void)e;
+    return ACT(s, WAKE, .at_ns = INT64_MAX);
+}
+
+static int32_t
+again(struct script *s, const struct ebsp_event *e)
+{
+    return e->kind == EBSP_EVENT_JOIN ? 0
+                                      : ACT(s, WAKE, .at_ns = e->now_ns + 1);
+}
+
+static int32_t
+hold_what_is_added(struct script *s, const struct ebsp_event *e)
+{
+    if (e->kind == EBSP_EVENT_PUSH)
+        return ACT(s, ADD, .worker = e->worker, .weight = 1);
+    return hold(s, e);
+}
+
+static void
+uncommitted_pushes_are_told(void)
+{
+    struct script s;
+
+    script_init(&s, 2, hold_what_is_added);
+    script_start(&s, 2);
+    ok(host_check_committed(s.host, &s.err) == 0, "nothing was added: fine");
+    script_push(&s, 1, 0);
+    host_leave(s.host, 2, 0, &s.err);
+    host_leave(s.host, 3, 1, &s.err);
+    is_str(s.err.text, "", "to add and not to commit is allowed");
+    ok(host_check_committed(s.host, &s.err) != 0, "but not when all is over");
+    is_str(s.err.text,
+           "policy \"script\": 1 push added but not committed when the "
+           "last worker left",
+           "and told with the number");
+    script_close(&s);
+}
+
 static void
 deadlocks_are_reported(void)
 {
     struct script s;
+    int i;
 
     script_init(&s, 3, hold);
     script_start(&s, 2);
@@ -221,6 +264,20 @@ deadlocks_are_reported(void)
     script_init(&s, 1, NULL);
     ok(script_start(&s, 1) != 0 && strstr(s.err.text, "after START"),
        "nobody is released at the start: reported");
+    script_close(&s);
+
+    script_init(&s, 1, never);
+    ok(script_start(&s, 1) != 0 && strstr(s.err.text, "no timer is pending"),
+       "a timer at the end of time is none: reported");
+    script_close(&s);
+
+    script_init(&s, 1, again);
+    ok(script_start(&s, 1) == 0, "a timer is pending: fine");
+    for (i = 1; i < 200000; i++)
+        if (host_advance(s.host, i, &s.err) != 0)
+            break;
+    is_int(i, 100000, "timers that only lead to timers: reported");
+    ok(strstr(s.err.text, "while all workers were held"), "and told so");
     script_close(&s);
 
     script_init(&s, 3, on_wake);
@@ -435,6 +492,7 @@ main(void)
     leaves_come_after_the_callback();
     lost_pushes_are_dropped();
     deadlocks_are_reported();
+    uncommitted_pushes_are_told();
     timers_come_in_order();
     timers_cannot_be_abused();
     misuse_by_the_driver();
