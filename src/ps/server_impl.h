@@ -52,8 +52,8 @@ struct server {
     struct server_config c;
     uv_loop_t *loop;
     struct listener *listener;
-    uv_timer_t tick;  /* deadlines, rate, flush */
-    uv_timer_t timer; /* the policy's */
+    uv_timer_t tick;     /* deadlines, rate, flush */
+    uv_timer_t timer;    /* the policy's */
     int64_t timer_at_ns; /* of the policy; INT64_MAX: none */
 
     const struct segtab *t;

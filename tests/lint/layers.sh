@@ -20,7 +20,7 @@ job     base nn data policy
 ps      base wire io nn data policy job ebsp
 worker  base wire io nn data job
 launch  base wire io
-sim     base nn data policy job ebsp worker/compute.h ps/ledger.h
+sim     base nn data policy job ebsp wire worker/compute.h ps/ledger.h
 report  base job
 cmd     base wire io nn data policy job ps worker launch sim report ebsp plugins
 main    base cmd
