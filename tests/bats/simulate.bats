@@ -45,6 +45,25 @@ load jobs
     json_true o.json '(.[0].iterations_per_second - 10 | fabs) < 0.3'
 }
 
+# costs SECONDS WAITING OPTION...: of 100 rounds of 4 workers with 100 ms each.
+costs() {
+    local seconds=$1 waiting=$2
+    shift 2
+    expect 0 simulate -n 4 -p bsp --speeds 100 --iterations 100 --json -q "$@"
+    echo "$output" >o.json
+    json_true o.json "(.[0].seconds - $seconds | fabs) < 1e-6 and
+        (.[0].waiting_share - $waiting | fabs) < 1e-6"
+}
+
+@test "latency, link and updates cost a round what arithmetic gives" {
+    costs 10 0
+    costs 12 0 --latency 10                 # there and back
+    costs 10.5 '(5 / 105)' --apply 5        # all wait for the update
+    # pulls end after 100, 200, 300, 400 ms, pushes 200 ms later: the four
+    # wait 300, 200, 100 and 0 of 600 ms
+    costs 60 0.25 --bandwidth 0.08 --bytes 1000000
+}
+
 @test "wrong speeds are refused" {
     expect 2 simulate -p bsp --speeds 'all:lognormal(1)'
     expect 2 simulate -p bsp --speeds 'all:lognrmal(1,2)'
