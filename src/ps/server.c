@@ -32,6 +32,7 @@ invite_idle(struct server *s)
         if (w->state != SESSION_IDLE)
             continue;
         w->state = SESSION_READY;
+        w->held_since_ns = s->now_ns; /* what was before is counted */
         if (host_join(s->host, s->now_ns, i, &err) != 0) {
             server_fail(s, &err);
             return;
