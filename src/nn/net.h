@@ -58,8 +58,8 @@ int net_step(struct net *n, const struct net_batch *b, const float *params,
 /* Forward only, in evaluation mode: running statistics, no dropout. */
 int net_eval(struct net *n, const struct net_batch *b, const float *params,
              struct net_result *result, struct err *err);
-/* The outputs (n * outputs floats) of the last net_eval; valid until the next
- * call. */
+/* The outputs (n * outputs floats) of the last call, before softmax; valid
+ * until the next one.  NULL when it failed. */
 const float *net_get_outputs(const struct net *n);
 
 size_t net_get_memory(const struct net *n); /* bytes of buffers */

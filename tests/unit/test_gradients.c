@@ -170,7 +170,7 @@ static const struct {
      "{'type': 'dense', 'units': 3}, {'type': 'softmax_cross_entropy'}",
      4, true},
     {"maxpool", "[3, 9, 8]",
-     "{'type': 'conv2d', 'filters': 5, 'kernel': 2},"
+     "{'type': 'conv2d', 'filters': 13, 'kernel': 2},"
      "{'type': 'maxpool', 'kernel': 2},"
      "{'type': 'dense', 'units': 3}, {'type': 'softmax_cross_entropy'}",
      4, true},
@@ -256,6 +256,19 @@ static const struct {
     {"a layer and the input twice in an add", "[7]",
      "{'type': 'dense', 'units': 7},"
      "{'type': 'add', 'input': ['fc1', 'input', 'fc1']}, {'type': 'tanh'},"
+     "{'type': 'dense', 'units': 3}, {'type': 'softmax_cross_entropy'}",
+     3, false},
+    {"a layer that skips over an add, twice", "[7]",
+     "{'type': 'dense', 'units': 5}, {'type': 'dense', 'units': 5},"
+     "{'type': 'add', 'input': ['fc1', 'fc2']}, {'type': 'tanh'},"
+     "{'type': 'add', 'input': ['tanh1', 'fc1']},"
+     "{'type': 'dense', 'units': 3}, {'type': 'softmax_cross_entropy'}",
+     3, false},
+    {"a layer that is read again after its view was", "[2, 4, 4]",
+     "{'type': 'conv2d', 'filters': 8, 'kernel': 2, 'name': 'a'},"
+     "{'type': 'flatten'}, {'type': 'tanh'},"
+     "{'type': 'flatten', 'input': 'a', 'name': 'b'},"
+     "{'type': 'add', 'input': ['tanh1', 'b']},"
      "{'type': 'dense', 'units': 3}, {'type': 'softmax_cross_entropy'}",
      3, false},
     {"residual blocks", "[3, 8, 8]",

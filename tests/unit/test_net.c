@@ -2,6 +2,7 @@
 /* What net.h promises beside right gradients (test_gradients). */
 #include "base/buf.h"
 #include "net_fixture.h"
+#include "nn/par.h"
 
 #include <malloc.h>
 #include <pthread.h>
@@ -301,6 +302,41 @@ dropout_keeps_the_mean(void)
     release(&f);
 }
 
+/* Each place and each layer draws for itself. */
+static void
+dropout_is_independent(void)
+{
+    struct fixture f =
+        fixture("[2048]",
+                "{'type': 'dropout'}, {'type': 'dropout'},"
+                "{'type': 'dense', 'units': 1, 'bias': false}, {'type': 'mse'}",
+                64, 1);
+    float *target = mem_alloc(64, sizeof *target);
+    double both, halves;
+
+    if (!target)
+        die("memory");
+    f.batch.target = target;
+    for (size_t i = 0; i < 64 * 2048; i++)
+        f.x[i] = 1.0f;
+    /* One mask twice would double the mean of the outputs, which is 1 with a
+     * deviation of sqrt(3 / 2048) = 0.04 each. */
+    for (size_t i = 0; i < 2048; i++)
+        f.params[i] = 1.0f / 2048.0f;
+    both = step(&f).loss;
+    ok(fabs(both - 1.0) < 0.1, "two layers draw independently (%.3f)", both);
+    /* A mask with a period would cancel: the mean of y^2 is 3 / 2048. */
+    for (size_t period = 2; period <= 1024; period *= 2) {
+        for (size_t i = 0; i < 2048; i++)
+            f.params[i] = (i / period % 2 ? 1.0f : -1.0f) / 2048.0f;
+        halves = step(&f).loss * 2048.0 / 3.0;
+        ok(halves > 0.5 && halves < 2.0, "no period of %zu (%.3f)", period,
+           halves);
+    }
+    mem_free(target);
+    release(&f);
+}
+
 static void
 losses(void)
 {
@@ -327,10 +363,12 @@ losses(void)
                 2, 1);
     memset(f.params, 0, f.t->n_floats * sizeof *f.params);
     f.label[0] = 0;
-    f.label[1] = 2;
+    f.label[1] = 0;
     r = eval(&f);
     ok(fabs(r.loss - log(3.0)) < 1e-12, "equal outputs: log of the classes");
-    is_int(r.correct, 1, "the first of equal outputs is the answer");
+    is_int(r.correct, 2, "the first of equal outputs is the answer");
+    f.label[1] = 2;
+    is_int(eval(&f).correct, 1, "and not a later one");
     f.params[0] = 1e30f;
     f.x[0] = 1e8f;
     f.x[3] = 1.0f;
@@ -463,6 +501,42 @@ two_nets_in_two_threads(void)
 }
 
 static void
+outputs_stay(void)
+{
+    struct fixture f = fixture("[3, 14, 14]", normed, 3, 1);
+    float *after_step;
+    double off = 0.0;
+
+    /* Without its running statistics batchnorm would differ: take theirs. */
+    step(&f);
+    for (size_t i = 0; i < f.t->n; i++)
+        if (f.t->seg[i].kind == SEGMENT_STAT)
+            memcpy(f.params + f.t->seg[i].offset, f.grads + f.t->seg[i].offset,
+                   f.t->seg[i].count * sizeof(float));
+    step(&f);
+    after_step = copy(net_get_outputs(f.net), 15);
+    eval(&f);
+    /* Variances are unbiased in one and biased in the other: 3 x 144 numbers,
+     * twice half of 1 / 432 of outputs below 10. */
+    off = largest_difference(after_step, net_get_outputs(f.net), 15);
+    ok(off > 0.0 && off < 0.05, "outputs after a step, too (%.1e)", off);
+    mem_free(after_step);
+    release(&f);
+}
+
+/* The caller's OpenMP code finds its own number of threads again. */
+static void
+threads_are_restored(void)
+{
+    struct fixture f = fixture("[3, 14, 14]", normed, 3, 2);
+    int before = par_set_threads(3);
+
+    step(&f);
+    is_int(par_set_threads(before), 3, "the number of threads is restored");
+    release(&f);
+}
+
+static void
 described(void)
 {
     struct fixture f = fixture("[3, 14, 14]", lenet, 4, 1);
@@ -499,11 +573,14 @@ main(void)
     statistics_of_batchnorm();
     evaluation_uses_running_statistics();
     dropout_keeps_the_mean();
+    dropout_is_independent();
     losses();
     bad_input();
     nan_reaches_the_loss();
     out_of_memory();
     two_nets_in_two_threads();
+    outputs_stay();
+    threads_are_restored();
     described();
     return done();
 }
