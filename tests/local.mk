@@ -94,7 +94,7 @@ TIDY_TESTS = tests/lint/tidy.sh
 
 EXTRA_DIST += $(BATS_TESTS) $(LINT_TESTS) $(TIDY_TESTS) \
 	tests/unit/tap.h tests/fuzz/corpus tests/variant tests/suppressions \
-	tests/lint/lint.bash tests/bats/ebsp.bash tests/bats/run-bats
+	tests/lint/lint.bash tests/lint/analyzer.h tests/bats/ebsp.bash tests/bats/run-bats
 
 if FUZZING
 LDADD = $(FUZZ_ENGINE) $(LIBEBSP)

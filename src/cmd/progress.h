@@ -25,6 +25,6 @@ void progress_tick(struct progress *p, const struct server_status *st);
 /* Something happened: an evaluation, a new phase. */
 void progress_news(struct progress *p, const struct server_status *st);
 /* Removes the live line, before somebody else writes. */
-void progress_clear(void *p);
+void progress_clear(void *ctx);
 
 #endif

@@ -49,7 +49,7 @@ max_lanes(const struct pool_rows *r, const float *x, struct pool_span rows,
 
             pixel = h * r->in_width + w;
             load(&v, x + pixel * r->lanes, n);
-            take = (v > best) | (v != v);
+            take = (v > best) | (v != v); /* NaN; NOLINT(misc-redundant-*) */
             bits = (vint)v;
             old = (vint)best;
             best = (vfloat)((take & bits) | (~take & old));

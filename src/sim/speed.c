@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 
+#include <assert.h>
 #include <ctype.h>
 #include <math.h>
 #include <stdbool.h>
@@ -221,6 +222,7 @@ with_pauses(struct speed *s, int64_t now_ns, double work_ns)
     int64_t length = speed_clamp(s->arg[2] * NS_PER_MS);
     double n = 0, rest = 0, ahead;
 
+    assert(every > 0); /* at least a nanosecond, see forms[] */
     /* pauses that passed while the worker was waiting are gone */
     if (s->next_pause_ns <= now_ns - length) {
         int64_t gone = (now_ns - length - s->next_pause_ns) / (every + length);
