@@ -370,8 +370,8 @@ rig_engine_is_right(struct rig *g)
     return good;
 }
 
-static bool
-training_repeats(struct rig *g)
+bool
+rig_training_repeats(struct rig *g)
 {
     struct net_batch b = rig_batch(g);
     size_t n = g->t->n_floats;
@@ -400,7 +400,7 @@ rig_network_agrees(const char *job, size_t n, int threads, bool slopes,
     if (rig_init(&g, job, n, threads, r) != 0)
         return false;
     good = rig_training_agrees(&g, worst) && rig_evaluation_agrees(&g, worst) &&
-           training_repeats(&g) && rig_reference_is_right(&g, r) &&
+           rig_training_repeats(&g) && rig_reference_is_right(&g, r) &&
            (!slopes || rig_engine_is_right(&g));
     if (!good)
         printf("# %zu samples, %d threads: %s\n", n, threads, job);

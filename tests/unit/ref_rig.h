@@ -35,6 +35,8 @@ struct net_batch rig_batch(const struct rig *g);
  * the largest error seen, relative to the largest number of its tensor. */
 bool rig_training_agrees(struct rig *g, double *worst);
 bool rig_evaluation_agrees(struct rig *g, double *worst);
+/* One more step gives the same bits as the last. */
+bool rig_training_repeats(struct rig *g);
 /* Gradient of the reference (of the last training) against differences. */
 bool rig_reference_is_right(struct rig *g, struct rng *r);
 /* Gradient of the engine likewise, without the reference. */
