@@ -182,9 +182,10 @@ server_on_evaluated(void *ctx, const struct watcher_result *r)
     struct server *s = ctx;
 
     store_unref(r->params);
+    if (s->phase == SERVER_OVER) /* delivered by server_close: too late */
+        return;
     if (r->err.code != ERR_OK) {
-        if (s->phase != SERVER_OVER)
-            server_fail(s, &r->err);
+        server_fail(s, &r->err);
         return;
     }
     s->accuracy = r->eval.accuracy;
