@@ -15,7 +15,7 @@ prove(const uint8_t key[AUTH_KEY_BYTES], const char *label,
       const struct auth_talk *talk, const void *tail, size_t n,
       uint8_t proof[WIRE_PROOF_BYTES], struct err *err)
 {
-    uint8_t text[MAX_LABEL + 2 * WIRE_NONCE_BYTES + 8];
+    uint8_t text[MAX_LABEL + 2 * WIRE_NONCE_BYTES + 10];
     size_t len = strlen(label) + 1, n_proof = 0;
 
     memcpy(text, label, len);
@@ -37,12 +37,14 @@ auth_prove_hello(const uint8_t key[AUTH_KEY_BYTES],
                  const struct auth_talk *talk, uint8_t proof[WIRE_PROOF_BYTES],
                  struct err *err)
 {
-    uint8_t tail[6];
+    uint8_t tail[10];
 
-    for (int i = 0; i < 4; i++)
+    for (int i = 0; i < 4; i++) {
         tail[i] = (uint8_t)(talk->rank >> (8 * i));
-    tail[4] = WIRE_VERSION & 0xff;
-    tail[5] = WIRE_VERSION >> 8;
+        tail[4 + i] = (uint8_t)(talk->life >> (8 * i));
+    }
+    tail[8] = WIRE_VERSION & 0xff;
+    tail[9] = WIRE_VERSION >> 8;
     return prove(key, "ebsp hello", talk, tail, sizeof tail, proof, err);
 }
 

@@ -17,11 +17,11 @@ struct err;
 struct auth_talk {
     uint8_t challenge[WIRE_NONCE_BYTES]; /* from the coordinator */
     uint8_t hello[WIRE_NONCE_BYTES];     /* from the worker */
-    uint32_t rank;
+    uint32_t rank, life;
 };
 
-/* HMAC-SHA256(key, "ebsp hello" 0 challenge hello rank version): the worker
- * knows the key and means this rank. */
+/* HMAC-SHA256(key, "ebsp hello" 0 challenge hello rank life version): the
+ * worker knows the key and means this rank, in this of its lives. */
 int auth_prove_hello(const uint8_t key[AUTH_KEY_BYTES],
                      const struct auth_talk *talk,
                      uint8_t proof[WIRE_PROOF_BYTES], struct err *err);

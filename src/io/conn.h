@@ -100,7 +100,7 @@ void listener_close(struct listener *l);
  * (on_peer) is ready first and gets an ERROR frame then. */
 typedef void connect_fn(void *ctx, struct conn *c, const struct err *why);
 int conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
-                 const uint8_t key[IO_KEY_BYTES], uint32_t rank,
+                 const uint8_t key[IO_KEY_BYTES], uint32_t rank, uint32_t life,
                  int64_t timeout_ms, connect_fn *on_ready, void *ctx,
                  struct err *err);
 

@@ -50,7 +50,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
 static int
 send_hello(struct connector *k, struct err *err)
 {
-    struct msg_hello m = {.rank = k->talk.rank, .pid = (uint64_t)getpid()};
+    struct msg_hello m = {
+        .rank = k->talk.rank, .life = k->talk.life, .pid = (uint64_t)getpid()};
     struct buf b = BUF_INIT(WIRE_MAX_HELLO);
     int rc;
 
@@ -155,8 +156,9 @@ on_connected(uv_connect_t *req, int status)
 
 int
 conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
-             const uint8_t key[IO_KEY_BYTES], uint32_t rank, int64_t timeout_ms,
-             connect_fn *on_ready, void *ctx, struct err *err)
+             const uint8_t key[IO_KEY_BYTES], uint32_t rank, uint32_t life,
+             int64_t timeout_ms, connect_fn *on_ready, void *ctx,
+             struct err *err)
 {
     struct sockaddr_storage a;
     struct connector *k;
@@ -182,6 +184,7 @@ conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
     }
     memcpy(k->key, key, sizeof k->key);
     k->talk.rank = rank;
+    k->talk.life = life;
     k->on_ready = on_ready;
     k->ctx = ctx;
     conn_set_handlers(k->c, &greeting, k);

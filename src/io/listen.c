@@ -119,6 +119,7 @@ check_hello(struct pending *p, const struct msg_hello *hello, struct err *err)
     uint8_t proof[WIRE_PROOF_BYTES];
 
     p->talk.rank = hello->rank;
+    p->talk.life = hello->life;
     memcpy(p->talk.hello, hello->nonce, sizeof p->talk.hello);
     if (auth_prove_hello(p->l->key, &p->talk, proof, err) < 0)
         return -1;

@@ -47,11 +47,12 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
     int r;
 
     key_to_hex(hex, j->key);
-    v = json_pack("{s:s, s:i, s:I, s:s, s:I, s:s, s:s, s:f, s:f}", "host",
-                  j->host, "port", (int)j->port, "rank", (json_int_t)j->rank,
-                  "key", hex, "threads", (json_int_t)j->threads, "job_dir",
-                  j->job_dir, "job", j->job, "slow", j->slow, "pace_ms",
-                  j->pace_ms);
+    v = json_pack("{s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f}",
+                  "host", j->host, "port", (int)j->port, "rank",
+                  (json_int_t)j->rank, "life", (json_int_t)j->life, "tls",
+                  (int)j->tls, "key", hex, "threads", (json_int_t)j->threads,
+                  "job_dir", j->job_dir, "job", j->job, "slow", j->slow,
+                  "pace_ms", j->pace_ms);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -92,12 +93,14 @@ copy(const struct jcur *root, const char *key, char **to, struct err *err)
 static int
 read_fields(struct join *j, const struct jcur *root, struct err *err)
 {
-    int64_t port = 0, rank = 0, threads = 0;
+    int64_t port = 0, rank = 0, life = 0, threads = 0;
     const char *hex = "";
 
     if (copy(root, "host", &j->host, err) != 0 ||
         jcur_int(root, "port", 1, 65535, &port, err) != 0 ||
         jcur_int(root, "rank", 0, UINT32_MAX - 1, &rank, err) != 0 ||
+        jcur_int(root, "life", 0, UINT32_MAX, &life, err) != 0 ||
+        jcur_bool_or(root, "tls", &j->tls, err) != 0 ||
         jcur_int(root, "threads", 1, 1024, &threads, err) != 0 ||
         jcur_str(root, "key", &hex, err) != 0 ||
         copy(root, "job_dir", &j->job_dir, err) != 0 ||
@@ -109,6 +112,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
         return err_set(err, ERR_PROTO, "stdin: malformed key");
     j->port = (uint16_t)port;
     j->rank = (uint32_t)rank;
+    j->life = (uint32_t)life;
     j->threads = (uint32_t)threads;
     return 0;
 }

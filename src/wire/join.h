@@ -6,6 +6,7 @@
 #ifndef EBSP_WIRE_JOIN_H
 #define EBSP_WIRE_JOIN_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
 
@@ -19,6 +20,8 @@ struct join {
     char *host; /* of the coordinator */
     uint16_t port;
     uint32_t rank;
+    uint32_t life; /* how many processes had this rank before */
+    bool tls;      /* the coordinator speaks TLS at this address */
     uint8_t key[JOIN_KEY_BYTES];
     uint32_t threads;
     char *data_dir; /* NULL: none given */

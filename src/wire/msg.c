@@ -64,6 +64,7 @@ void
 msg_put_hello(struct buf *b, const struct msg_hello *m)
 {
     buf_u32(b, m->rank);
+    buf_u32(b, m->life);
     buf_add(b, m->nonce, sizeof m->nonce);
     buf_add(b, m->proof, sizeof m->proof);
     put_text(b, m->host, sizeof m->host);
@@ -245,6 +246,7 @@ msg_get_hello(struct msg_hello *m, const void *p, size_t n, struct err *err)
     struct in in = in_init(MSG_HELLO, p, n, err);
 
     m->rank = rd_u32(&in.r);
+    m->life = rd_u32(&in.r);
     rd_bytes(&in.r, m->nonce, sizeof m->nonce);
     rd_bytes(&in.r, m->proof, sizeof m->proof);
     in_text(&in, "host", m->host, sizeof m->host);

@@ -45,9 +45,10 @@ struct msg_challenge {
     uint8_t nonce[WIRE_NONCE_BYTES];
 };
 
-/* proof = HMAC-SHA256(run key, "ebsp hello" 0 nonces rank version) */
+/* proof = HMAC-SHA256(run key, "ebsp hello" 0 nonces rank life version) */
 struct msg_hello {
     uint32_t rank;
+    uint32_t life; /* of the rank: how many processes had it before this one */
     uint8_t nonce[WIRE_NONCE_BYTES];
     uint8_t proof[WIRE_PROOF_BYTES];
     char host[WIRE_HOST_CAP];

@@ -503,7 +503,7 @@ talk(struct worker *w, bool *computing, struct err *err)
     uv_timer_init(&w->loop, &w->beat);
     uv_async_init(&w->loop, &w->done, on_done);
     uv_poll_start(&w->orphan, UV_READABLE, on_orphaned);
-    if (conn_connect(&w->loop, j->host, j->port, j->key, j->rank,
+    if (conn_connect(&w->loop, j->host, j->port, j->key, j->rank, j->life,
                      CONNECT_LIMIT_MS, on_connected, w, &w->err) != 0)
         end(w, NULL);
     /* `done` keeps the loop alive until everything else has gone. */

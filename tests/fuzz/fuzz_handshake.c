@@ -95,7 +95,7 @@ as_impostor(const uint8_t *data, size_t n)
     world_init(&w);
     if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
         getsockname(l, (struct sockaddr *)&a, &len) < 0 ||
-        conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 9000,
+        conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 0, 9000,
                      client_on_ready, &w.client, NULL) < 0)
         abort();
     fd = accept(l, NULL, NULL);

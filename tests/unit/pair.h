@@ -237,7 +237,7 @@ world_connect(struct world *w, const uint8_t *key)
 {
     struct err e = ERR_INIT;
 
-    if (conn_connect(&w->loop, "127.0.0.1", listener_get_port(w->l), key, 7,
+    if (conn_connect(&w->loop, "127.0.0.1", listener_get_port(w->l), key, 7, 0,
                      5000, client_on_ready, &w->client, &e) < 0)
         printf("# %s\n", e.text);
 }

@@ -17,7 +17,7 @@ static void
 test_proofs(void)
 {
     uint8_t key[AUTH_KEY_BYTES], proof[WIRE_PROOF_BYTES], other[32] = {0};
-    struct auth_talk talk = {.rank = 0x01020304};
+    struct auth_talk talk = {.rank = 0x01020304, .life = 0x0a0b0c0d};
 
     for (uint8_t i = 0; i < 32; i++) {
         key[i] = i;
@@ -26,8 +26,8 @@ test_proofs(void)
     }
     is_int(auth_prove_hello(key, &talk, proof, NULL), 0, "a proof for HELLO");
     is_str(hex(proof),
-           "9efb2d965dcc7ab29c91cc9d3e39d926"
-           "a35a0e294d3fbd87cf2b33420f23ae79",
+           "598aa97741eb315556c20b747276b837"
+           "5e5d7a3eacaafd7d74a35e289492042e",
            "is what the manual says");
     is_int(auth_prove_welcome(key, &talk, proof, NULL), 0, "one for WELCOME");
     is_str(hex(proof),
@@ -272,7 +272,7 @@ test_worker_crowd(void)
     listener_set_limits(w.l, &(struct listener_limits){60000, 60000, 64});
     for (uint32_t i = 0; i < CROWD; i++)
         conn_connect(&w.loop, "127.0.0.1", listener_get_port(w.l), run_key, i,
-                     8000, client_on_ready, &clients[i], &e);
+                     0, 8000, client_on_ready, &clients[i], &e);
     for (int i = 0; i < CROWD; i++) {
         WAIT(&w, clients[i].n_ready);
         ready += clients[i].c != NULL;
@@ -385,7 +385,7 @@ impostor(const void *p, size_t n, bool reflect, bool close_it)
     if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
         getsockname(l, (struct sockaddr *)&a, &len) < 0)
         return "no socket";
-    conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 200,
+    conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 0, 200,
                  client_on_ready, &client, &e);
     fd = accept(l, NULL, NULL); /* the kernel has connected it */
     bare_send(fd, p, n);
@@ -454,7 +454,7 @@ test_addresses(void)
     uint16_t port;
 
     world_init(&w);
-    is_int(conn_connect(&w.loop, "192.0.2.1", 4711, run_key, 1, 100,
+    is_int(conn_connect(&w.loop, "192.0.2.1", 4711, run_key, 1, 0, 100,
                         client_on_ready, &s, &e),
            -1, "an address that is not loopback");
     is_int(e.code, ERR_CONFIG, "is refused before anything is sent");
@@ -481,7 +481,7 @@ test_addresses(void)
     uv_run(&w.loop, UV_RUN_NOWAIT);
     uv_run(&w.loop, UV_RUN_NOWAIT);
     err_clear(&e);
-    is_int(conn_connect(&w.loop, "localhost", port, run_key, 1, 5000,
+    is_int(conn_connect(&w.loop, "localhost", port, run_key, 1, 0, 5000,
                         client_on_ready, &s, &e),
            0, "nobody is there");
     WAIT(&w, s.n_ready);
@@ -500,7 +500,7 @@ test_ipv6(void)
     world_init(&w);
     l = listener_new(&w.loop, "::1", 0, run_key, &world_handlers, &w, &e);
     if (l) {
-        conn_connect(&w.loop, "::1", listener_get_port(l), run_key, 7, 5000,
+        conn_connect(&w.loop, "::1", listener_get_port(l), run_key, 7, 0, 5000,
                      client_on_ready, &w.client, &e);
         WAIT(&w, w.client.n_ready && w.server.c);
         ok(w.client.c && !strncmp(conn_get_peer(w.client.c), "[::1]:", 6),
@@ -528,7 +528,7 @@ test_no_memory(void)
         mem_fail_after(n);
         started =
             conn_connect(&w.loop, "127.0.0.1", listener_get_port(w.l), run_key,
-                         7, 1000, client_on_ready, &w.client, &e);
+                         7, 0, 1000, client_on_ready, &w.client, &e);
         if (started == 0)
             WAIT(&w, w.client.n_ready && (!w.client.c || w.server.c));
         mem_fail_after(-1);

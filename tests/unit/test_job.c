@@ -146,6 +146,8 @@ join_round_trip(void)
     struct join j = {.host = host,
                      .port = 4711,
                      .rank = 7,
+                     .life = 3,
+                     .tls = true,
                      .threads = 2,
                      .job_dir = dir,
                      .job = job,
@@ -166,7 +168,7 @@ join_round_trip(void)
        "head tells the length");
     ok(join_decode(&k, b.data + head + 1, n, &e) == 0, "decode %s", e.text);
     ok(!memcmp(k.key, j.key, sizeof k.key) && k.port == 4711 && k.rank == 7 &&
-           k.slow == 2.5 && !strcmp(k.job, job),
+           k.life == 3 && k.tls && k.slow == 2.5 && !strcmp(k.job, job),
        "the same");
     join_release(&k);
     for (size_t cut = 0; cut < n; cut++)

@@ -150,8 +150,12 @@ static const struct msg_push a_push = {7,    9,  256, 200, 2,  0, 1.5,
                                        0.25, 10, 20,  30,  40, 50};
 static const struct msg_ready a_ready = {1, 1000, 3, 4};
 static const struct msg_bye a_bye = {12, 100, 10, 20, 30, 25, 15};
-static const struct msg_hello a_hello = {
-    .rank = 5, .nonce = {1, 2}, .proof = {3, 4}, .host = "node-c", .pid = 77};
+static const struct msg_hello a_hello = {.rank = 5,
+                                         .life = 2,
+                                         .nonce = {1, 2},
+                                         .proof = {3, 4},
+                                         .host = "node-c",
+                                         .pid = 77};
 static const struct msg_error an_error = {ERR_CONFIG, "layer 7 \"conv3\": no"};
 
 static void
@@ -312,10 +316,11 @@ test_hello_layout(void)
     struct buf b = BUF_INIT(WIRE_MAX_HELLO);
 
     msg_put_hello(&b, &a_hello);
-    is_int(b.len, 4 + 32 + 32 + 4 + 6 + 8, "HELLO: length");
-    ok(b.data[0] == 5 && b.data[4] == 1 && b.data[36] == 3 && b.data[68] == 6 &&
-           !memcmp(b.data + 72, "node-c", 6) && b.data[78] == 77,
-       "HELLO: rank, nonce, proof, host, pid");
+    is_int(b.len, 8 + 32 + 32 + 4 + 6 + 8, "HELLO: length");
+    ok(b.data[0] == 5 && b.data[4] == 2 && b.data[8] == 1 && b.data[40] == 3 &&
+           b.data[72] == 6 && !memcmp(b.data + 76, "node-c", 6) &&
+           b.data[82] == 77,
+       "HELLO: rank, life, nonce, proof, host, pid");
     ok(b.len - 6 + WIRE_HOST_CAP - 1 <= WIRE_MAX_HELLO,
        "the longest HELLO fits into its limit");
     buf_release(&b);
@@ -543,7 +548,7 @@ test_text(void)
     memcpy(hello.host, "a\nb", 4);
     buf_clear(&b);
     msg_put_hello(&b, &hello);
-    b.data[73] = '\n';
+    b.data[77] = '\n';
     is_int(msg_get_hello(&hello, b.data, b.len, &e), -1, "a host's name, too");
     is_str(e.text, "HELLO: host is not printable ASCII", "why");
     buf_release(&b);
