@@ -86,6 +86,9 @@ BATS_TESTS += tests/bats/job-manual.bats tests/bats/run-manual.bats \
 	tests/bats/examples.bats
 EXTRA_DIST += tests/bats/job-keys
 
+# hostile networks
+EXTRA_DIST += tests/tools/sshd.bash
+
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \
 	tests/lint/headers.sh tests/lint/format.sh tests/lint/shell.sh \
