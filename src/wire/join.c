@@ -6,12 +6,68 @@
 #include "base/json.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "wire/frame.h"
 
+#include <ctype.h>
 #include <math.h>
 #include <stdio.h>
 #include <string.h>
 
-#define HEAD "ebsp-join 1 "
+#ifdef HAVE_CONFIG_H
+#    include "config.h"
+#endif
+
+#define HEAD     "ebsp-join 1 "
+#define GREETING "ebsp-worker "
+
+/* ---- greeting ------------------------------------------------------------ */
+
+const char *
+join_version(void)
+{
+    return PACKAGE_VERSION;
+}
+
+void
+join_greeting(char to[JOIN_GREETING_CAP])
+{
+    snprintf(to, JOIN_GREETING_CAP, "\n" GREETING "%d %.*s\n", WIRE_VERSION,
+             JOIN_VERSION_CAP - 1, join_version());
+}
+
+static bool
+is_version(const char *s)
+{
+    size_t n = strlen(s);
+
+    for (size_t i = 0; i < n; i++)
+        if (!isalnum((unsigned char)s[i]) && !strchr(".+~-_", s[i]))
+            return false;
+    return n > 0 && n < JOIN_VERSION_CAP;
+}
+
+bool
+join_is_greeting(const char *line, uint32_t *protocol,
+                 char version[JOIN_VERSION_CAP])
+{
+    char number[12];
+    const char *space;
+    uint64_t n;
+
+    if (strncmp(line, GREETING, strlen(GREETING)) != 0)
+        return false;
+    line += strlen(GREETING);
+    space = strchr(line, ' ');
+    if (!space ||
+        !str_printf(number, sizeof number, "%.*s", (int)(space - line), line) ||
+        !str_u64(number, &n) || n > UINT32_MAX || !is_version(space + 1))
+        return false;
+    *protocol = (uint32_t)n;
+    memcpy(version, space + 1, strlen(space + 1) + 1);
+    return true;
+}
+
+/* ---- what to join -------------------------------------------------------- */
 
 static void
 key_to_hex(char to[2 * JOIN_KEY_BYTES + 1], const uint8_t *key)

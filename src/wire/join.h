@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What a worker process is told on its stdin: one line "ebsp-join 1 LENGTH",
+/* The first words between a launcher and the worker process that it has
+ * started.
+ *
+ * The worker says on stdout who it is: "ebsp-worker PROTOCOL VERSION".  What a
+ * login script has printed before that line is not its word.  A launcher that
+ * speaks the same protocol answers on stdin: one line "ebsp-join 1 LENGTH",
  * then LENGTH bytes of JSON.  Everything that varies and everything secret
  * comes this way, nothing in argv or environment.  stdin stays open: when it
  * ends the worker is orphaned and exits. */
@@ -30,6 +35,18 @@ struct join {
     double slow;    /* emulation: computing takes this times as long, >= 1 */
     double pace_ms; /* emulation: an iteration takes at least pace * slow */
 };
+
+#define JOIN_VERSION_CAP  32
+#define JOIN_GREETING_CAP 64
+
+/* This program's greeting, with an empty line before it, so that text without
+ * a newline cannot stick to it, and '\n' behind. */
+void join_greeting(char to[JOIN_GREETING_CAP]);
+/* Is this line (without newline) a greeting?  Whose? */
+bool join_is_greeting(const char *line, uint32_t *protocol,
+                      char version[JOIN_VERSION_CAP]);
+/* "0.1.0": of this program. */
+const char *join_version(void);
 
 int join_encode(const struct join *j, struct buf *to, struct err *err);
 /* LENGTH of the first line (without newline). */

@@ -1,4 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
 	src/worker/compute.c src/worker/compute.h \
+	src/worker/greet.c src/worker/greet.h \
 	src/worker/worker.c src/worker/worker.h

@@ -9,8 +9,8 @@
 #include "io/loop.h"
 #include "wire/join.h"
 #include "worker/compute.h"
+#include "worker/greet.h"
 
-#include <errno.h>
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
@@ -418,53 +418,6 @@ on_orphaned(uv_poll_t *p, int status, int events)
 
 /* ---- life ---------------------------------------------------------------- */
 
-static int
-read_exactly(char *to, size_t n, struct err *err)
-{
-    while (n > 0) {
-        ssize_t r = read(STDIN_FILENO, to, n);
-
-        if (r < 0 && errno == EINTR)
-            continue;
-        if (r < 0)
-            return err_errno(err, "stdin");
-        if (r == 0)
-            return err_set(err, ERR_PROTO, "stdin ended early");
-        to += r;
-        n -= (size_t)r;
-    }
-    return 0;
-}
-
-/* Byte by byte up to the newline: what follows must not be read ahead. */
-static int
-read_join(struct join *j, struct err *err)
-{
-    char line[64], *text;
-    size_t len = 0, n;
-    int r;
-
-    for (;;) {
-        if (read_exactly(line + len, 1, err) != 0)
-            return -1;
-        if (line[len] == '\n' || len + 1 == sizeof line)
-            break;
-        len++;
-    }
-    line[len] = '\0';
-    if (join_decode_head(line, &n, err) != 0)
-        return -1;
-    text = mem_alloc(n, 1);
-    if (!text)
-        return err_nomem(err);
-    r = read_exactly(text, n, err);
-    if (r == 0)
-        r = join_decode(j, text, n, err);
-    explicit_bzero(text, n); /* the key is in it */
-    mem_free(text);
-    return r;
-}
-
 /* Whether the computing thread has ended.  A step of a large network takes
  * longer than anybody wants to wait for a result that nobody wants. */
 static bool
@@ -529,7 +482,7 @@ worker_run(bool *computing, struct err *err)
     if (!w)
         return err_nomem(err);
     w->start_ns = clock_now_ns();
-    if (read_join(&w->join, err) != 0) {
+    if (worker_die_with_parent(err) != 0 || worker_greet(&w->join, err) != 0) {
         mem_free(w);
         return -1;
     }
