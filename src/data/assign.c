@@ -173,6 +173,14 @@ assign_take(struct assign *a, uint32_t worker, uint32_t batch,
     return true;
 }
 
+bool
+assign_has(const struct assign *a, uint32_t worker)
+{
+    uint32_t shard = worker % a->n_lanes;
+
+    return lowest(&a->back, shard) || a->lane[shard].epoch < a->epochs;
+}
+
 /* Is it one that was handed out, as it was handed out? */
 static bool
 is_taken(const struct assign *a, const struct data_cursor *c)

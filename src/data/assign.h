@@ -64,6 +64,8 @@ void assign_free(struct assign *a);
  * batch 0 means the default; another size takes up to that many samples. */
 bool assign_take(struct assign *a, uint32_t worker, uint32_t batch,
                  struct data_cursor *c);
+/* Would assign_take find one? */
+bool assign_has(const struct assign *a, uint32_t worker);
 /* Exactly one of these for each cursor taken. */
 void assign_done(struct assign *a, const struct data_cursor *c);
 int assign_give_back(struct assign *a, const struct data_cursor *c,

@@ -105,9 +105,12 @@ events_close(struct events *e, struct err *err)
 void
 events_begin(struct events *e, int64_t now_ns, const char *kind)
 {
+    int64_t t = e ? now_ns - e->start_ns : 0;
+
+    /* Exact, because a replay gives it to the policy again. */
     if (e)
-        buf_addf(&e->b, "{\"t\":%.6f,\"event\":\"%s\"",
-                 (double)(now_ns - e->start_ns) / (double)NS_PER_S, kind);
+        buf_addf(&e->b, "{\"t\":%" PRId64 ".%09" PRId64 ",\"event\":\"%s\"",
+                 t / NS_PER_S, t % NS_PER_S, kind);
 }
 
 void

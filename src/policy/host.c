@@ -218,3 +218,9 @@ host_get_bounds(const struct host *h)
 {
     return &h->bounds;
 }
+
+uint32_t
+host_get_max_workers(const struct host *h)
+{
+    return h->config.max_workers;
+}

@@ -134,6 +134,7 @@ const uint64_t *host_get_histogram(const struct host *h);
 enum host_state host_get_state(const struct host *h, uint32_t worker);
 uint64_t host_get_clock(const struct host *h, uint32_t worker);
 const char *host_get_policy(const struct host *h); /* its name */
+uint32_t host_get_max_workers(const struct host *h);
 /* What the policy promises with these options and so many workers. */
 const struct ebsp_bounds *host_get_bounds(const struct host *h);
 

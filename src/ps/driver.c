@@ -52,7 +52,7 @@ driver_drop(void *ctx, uint32_t worker, struct err *err)
     events_uint(s->c.events, "rank", worker);
     events_uint(s->c.events, "iteration", w->share.iteration);
     events_end(s->c.events);
-    s->given_back = true;
+    s->n_given_back += w->share.n;
     return ledger_give_back(&s->ledger, &w->share, err);
 }
 
@@ -103,15 +103,24 @@ driver_release(void *ctx, uint32_t worker, const struct host_release *how,
     return 0;
 }
 
+static void driver_timer(void *ctx, int64_t at_ns);
+
 static void
 on_timer(uv_timer_t *t)
 {
     struct server *s = t->data;
     struct err err = ERR_INIT;
+    int64_t now_ns = clock_now_ns();
 
     if (!server_is_training(s))
         return;
-    s->now_ns = clock_now_ns();
+    if (now_ns < s->timer_at_ns) { /* the loop's clock is coarser than ours */
+        driver_timer(s, s->timer_at_ns);
+        return;
+    }
+    s->now_ns = now_ns;
+    events_begin(s->c.events, s->now_ns, "wake");
+    events_end(s->c.events);
     if (host_advance(s->host, s->now_ns, &err) != 0)
         server_fail(s, &err);
     else

@@ -18,22 +18,39 @@ server_is_training(const struct server *s)
     return s->phase == SERVER_TRAINING && s->lost_since_ns == 0;
 }
 
-/* Mini-batches that came back are for those who had nothing left to do. */
+/* Every call that feeds the policy has its event, so that a replay can do the
+ * same: join, start, push, wake. */
+static int
+join_policy(struct server *s, struct session *w, struct err *err)
+{
+    w->held_since_ns = s->now_ns; /* what was before is counted */
+    events_begin(s->c.events, s->now_ns, "join");
+    events_uint(s->c.events, "rank", w->rank);
+    events_end(s->c.events);
+    return host_join(s->host, s->now_ns, w->rank, err);
+}
+
+/* Mini-batches that came back are for those who had nothing left to do: one
+ * for each of them, or anybody when nobody else is there to take them. */
 static void
 invite_idle(struct server *s)
 {
     struct err err = ERR_INIT;
-    bool back = s->given_back;
+    struct host_stats hs;
+    uint64_t invite = s->n_given_back;
 
-    s->given_back = false;
-    for (uint32_t i = 0; back && i < s->n_sessions; i++) {
+    s->n_given_back = 0;
+    host_get_stats(s->host, &hs);
+    if (hs.running + hs.held == 0)
+        invite = s->n_sessions;
+    for (uint32_t i = 0; invite > 0 && i < s->n_sessions; i++) {
         struct session *w = &s->session[i];
 
-        if (w->state != SESSION_IDLE)
+        if (w->state != SESSION_IDLE || !assign_has(s->ledger.assign, i))
             continue;
         w->state = SESSION_READY;
-        w->held_since_ns = s->now_ns; /* what was before is counted */
-        if (host_join(s->host, s->now_ns, i, &err) != 0) {
+        invite--;
+        if (join_policy(s, w, &err) != 0) {
             server_fail(s, &err);
             return;
         }
@@ -92,6 +109,21 @@ server_settle(struct server *s)
     }
 }
 
+/* What a replay needs to make the same policy again.  `clock` tells which time
+ * of the policy's clock this event's `t` is. */
+static void
+policy_event(struct server *s)
+{
+    struct events *e = s->c.events;
+
+    events_begin(e, s->now_ns, "policy");
+    events_str(e, "spec", s->c.policy->spec);
+    events_str(e, "plugin_version", s->c.policy->p.version);
+    events_uint(e, "max_workers", host_get_max_workers(s->host));
+    events_int(e, "clock", s->now_ns);
+    events_end(e);
+}
+
 static void
 start_training(struct server *s)
 {
@@ -100,6 +132,12 @@ start_training(struct server *s)
     s->now_ns = s->start_ns = clock_now_ns();
     s->last_event_ns = s->now_ns;
     s->phase = SERVER_TRAINING;
+    policy_event(s);
+    for (uint32_t i = 0; i < s->n_sessions; i++)
+        if (join_policy(s, &s->session[i], &err) != 0) {
+            server_fail(s, &err);
+            return;
+        }
     events_begin(s->c.events, s->now_ns, "start");
     events_str(s->c.events, "policy", s->c.policy->spec);
     events_uint(s->c.events, "workers", s->n_sessions);
@@ -109,13 +147,6 @@ start_training(struct server *s)
     log_info(s->c.log, "server", "training workers=%u policy=%s version=%llu",
              s->n_sessions, s->c.policy->spec,
              (unsigned long long)store_get_version(s->ledger.store));
-    for (uint32_t i = 0; i < s->n_sessions; i++) {
-        s->session[i].held_since_ns = s->now_ns;
-        if (host_join(s->host, s->now_ns, i, &err) != 0) {
-            server_fail(s, &err);
-            return;
-        }
-    }
     if (host_start(s->host, s->now_ns, &err) != 0) {
         server_fail(s, &err);
         return;
@@ -340,7 +371,8 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
     s->next_eval = next_after(c->job->eval_every, ledger_epochs(&s->ledger));
     s->next_checkpoint =
         next_after(c->job->checkpoint_every, ledger_epochs(&s->ledger));
-    s->listener = listener_new(loop, c->host, 0, c->key, &handlers, s, err);
+    s->listener = listener_new(loop, c->host, 0, c->key,
+                               (struct io_security){0}, &handlers, s, err);
     if (!s->listener)
         goto fail;
     s->watcher = watcher_new(loop, c->job->graph, c->data, c->augment,

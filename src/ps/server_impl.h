@@ -73,8 +73,8 @@ struct server {
     int64_t told_ns;       /* when silence was last talked about */
     int64_t lost_since_ns; /* a worker's connection is gone; 0: none */
     uint32_t lost_rank;
-    bool hasty;      /* interrupted: nothing more is evaluated */
-    bool given_back; /* a mini-batch came back to the queue */
+    bool hasty;            /* interrupted: nothing more is evaluated */
+    uint64_t n_given_back; /* mini-batches that came back to the queue */
 
     double next_eval, next_checkpoint; /* epochs; INFINITY: never */
     struct checkpoint_state before;    /* sums of earlier sessions */
