@@ -22,9 +22,8 @@ is_loopback(const struct sockaddr_storage *a)
     return IN6_IS_ADDR_LOOPBACK(&v6.sin6_addr);
 }
 
-int
-addr_parse(struct sockaddr_storage *to, const char *host, uint16_t port,
-           struct err *err)
+bool
+addr_parse(struct sockaddr_storage *to, const char *host, uint16_t port)
 {
     struct sockaddr_in v4;
     struct sockaddr_in6 v6;
@@ -37,14 +36,23 @@ addr_parse(struct sockaddr_storage *to, const char *host, uint16_t port,
     else if (uv_ip6_addr(host, port, &v6) == 0)
         memcpy(to, &v6, sizeof v6);
     else
-        return err_set(err, ERR_CONFIG,
-                       "address \"%s\": expected a numeric address", host);
-    if (!is_loopback(to))
-        return err_set(err, ERR_CONFIG,
-                       "address \"%s\": expected a loopback address, other "
-                       "connections would not be encrypted",
-                       host);
-    return 0;
+        return false;
+    return true;
+}
+
+int
+addr_check(const struct sockaddr_storage *a, struct io_security how,
+           struct err *err)
+{
+    char name[ADDR_CAP];
+
+    if (how.tls || how.insecure || is_loopback(a))
+        return 0;
+    addr_format(name, a);
+    return err_set(err, ERR_CONFIG,
+                   "address %s: not of this machine's loopback, so frames "
+                   "must travel in TLS",
+                   name);
 }
 
 void

@@ -20,6 +20,13 @@ struct err;
 #define IO_AUTH_LIMIT_MS 5000
 #define IO_MAX_PENDING   64 /* connections not yet authenticated */
 
+/* How frames travel.  Nothing set: as they are, on the loopback only. */
+struct io_security {
+    bool tls;      /* in TLS 1.3 with the run key as PSK: anywhere */
+    bool insecure; /* without TLS off the loopback, too: everybody on the way
+                    * can read and change them, so the caller warns */
+};
+
 struct conn_handlers {
     /* A frame's body is there, its sum is right and its type is known.  When
      * the frame has a bulk, set *bulk to memory for bulk_len bytes that stays
@@ -82,10 +89,12 @@ struct listener_handlers {
     /* Somebody did not: for the log.  May be NULL. */
     void (*on_refused)(void *ctx, const char *peer, const struct err *why);
 };
-/* host "127.0.0.1" or "::1", port 0: any; key is copied.  Addresses that are
- * not loopback are refused: nothing is encrypted. */
+/* host is a numeric address or "localhost", port 0: any; key is copied.  An
+ * address that is not loopback (also "0.0.0.0") is ERR_CONFIG unless `how`
+ * allows it. */
 struct listener *listener_new(uv_loop_t *loop, const char *host, uint16_t port,
                               const uint8_t key[IO_KEY_BYTES],
+                              struct io_security how,
                               const struct listener_handlers *h, void *ctx,
                               struct err *err);
 uint16_t listener_get_port(const struct listener *l);
@@ -94,14 +103,21 @@ void listener_close(struct listener *l);
 
 /* ---- the worker's side: connect and authenticate ------------------------- */
 
+struct conn_request {
+    const char *host; /* of the coordinator */
+    uint16_t port;
+    struct io_security how;
+    const uint8_t *key; /* IO_KEY_BYTES */
+    uint32_t rank, life;
+    int64_t timeout_ms; /* for everything until on_ready */
+};
+
 /* Connects, proves the key, checks the coordinator's proof; then on_ready with
- * err OK, or with what failed (and no conn).  One deadline for all of it.  Set
+ * err OK, or with what failed (and no conn).  The request is copied.  Set
  * handlers in on_ready.  A worker that the coordinator refuses after its proof
  * (on_peer) is ready first and gets an ERROR frame then. */
 typedef void connect_fn(void *ctx, struct conn *c, const struct err *why);
-int conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
-                 const uint8_t key[IO_KEY_BYTES], uint32_t rank, uint32_t life,
-                 int64_t timeout_ms, connect_fn *on_ready, void *ctx,
-                 struct err *err);
+int conn_connect(uv_loop_t *loop, const struct conn_request *to,
+                 connect_fn *on_ready, void *ctx, struct err *err);
 
 #endif

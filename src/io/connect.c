@@ -155,16 +155,19 @@ on_connected(uv_connect_t *req, int status)
 }
 
 int
-conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
-             const uint8_t key[IO_KEY_BYTES], uint32_t rank, uint32_t life,
-             int64_t timeout_ms, connect_fn *on_ready, void *ctx,
-             struct err *err)
+conn_connect(uv_loop_t *loop, const struct conn_request *to,
+             connect_fn *on_ready, void *ctx, struct err *err)
 {
     struct sockaddr_storage a;
     struct connector *k;
     int rc;
 
-    if (addr_parse(&a, host, port, err) < 0)
+    if (!addr_parse(&a, to->host, to->port))
+        return err_set(err, ERR_CONFIG,
+                       "address \"%s\": expected a numeric address", to->host);
+    if (to->how.tls)
+        return err_set(err, ERR_CONFIG, "this build does not speak TLS");
+    if (addr_check(&a, to->how, err) < 0)
         return -1;
     k = mem_alloc(1, sizeof *k);
     if (!k)
@@ -179,16 +182,16 @@ conn_connect(uv_loop_t *loop, const char *host, uint16_t port,
     if (rc < 0) {
         conn_close(k->c, false);
         mem_free(k);
-        return err_set(err, ERR_SYS, "connect to %s port %u: %s", host,
-                       (unsigned)port, uv_strerror(rc));
+        return err_set(err, ERR_SYS, "connect to %s port %u: %s", to->host,
+                       (unsigned)to->port, uv_strerror(rc));
     }
-    memcpy(k->key, key, sizeof k->key);
-    k->talk.rank = rank;
-    k->talk.life = life;
+    memcpy(k->key, to->key, sizeof k->key);
+    k->talk.rank = to->rank;
+    k->talk.life = to->life;
     k->on_ready = on_ready;
     k->ctx = ctx;
     conn_set_handlers(k->c, &greeting, k);
     conn_set_peer(k->c, &a);
-    conn_set_deadline(k->c, timeout_ms, "no WELCOME from the coordinator");
+    conn_set_deadline(k->c, to->timeout_ms, "no WELCOME from the coordinator");
     return 0;
 }

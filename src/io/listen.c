@@ -360,14 +360,24 @@ listener_close(struct listener *l)
 
 struct listener *
 listener_new(uv_loop_t *loop, const char *host, uint16_t port,
-             const uint8_t key[IO_KEY_BYTES], const struct listener_handlers *h,
-             void *ctx, struct err *err)
+             const uint8_t key[IO_KEY_BYTES], struct io_security how,
+             const struct listener_handlers *h, void *ctx, struct err *err)
 {
     struct sockaddr_storage a;
     struct listener *l;
     int rc;
 
-    if (addr_parse(&a, host, port, err) < 0)
+    if (!addr_parse(&a, host, port)) {
+        err_set(err, ERR_CONFIG,
+                "address \"%s\": expected a numeric address to listen on",
+                host);
+        return NULL;
+    }
+    if (how.tls) {
+        err_set(err, ERR_CONFIG, "this build does not speak TLS");
+        return NULL;
+    }
+    if (addr_check(&a, how, err) < 0)
         return NULL;
     l = mem_alloc(1, sizeof *l);
     if (!l) {

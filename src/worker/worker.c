@@ -442,6 +442,14 @@ static int
 talk(struct worker *w, bool *computing, struct err *err)
 {
     const struct join *j = &w->join;
+    /* Who runs without TLS has been warned at the coordinator. */
+    struct conn_request to = {.host = j->host,
+                              .port = j->port,
+                              .how = {.tls = j->tls, .insecure = !j->tls},
+                              .key = j->key,
+                              .rank = j->rank,
+                              .life = j->life,
+                              .timeout_ms = CONNECT_LIMIT_MS};
     int rc;
 
     if (uv_loop_init(&w->loop) != 0)
@@ -456,8 +464,7 @@ talk(struct worker *w, bool *computing, struct err *err)
     uv_timer_init(&w->loop, &w->beat);
     uv_async_init(&w->loop, &w->done, on_done);
     uv_poll_start(&w->orphan, UV_READABLE, on_orphaned);
-    if (conn_connect(&w->loop, j->host, j->port, j->key, j->rank, j->life,
-                     CONNECT_LIMIT_MS, on_connected, w, &w->err) != 0)
+    if (conn_connect(&w->loop, &to, on_connected, w, &w->err) != 0)
         end(w, NULL);
     /* `done` keeps the loop alive until everything else has gone. */
     while (!w->ending || w->conn)

@@ -89,14 +89,15 @@ as_impostor(const uint8_t *data, size_t n)
     struct world w;
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t len = sizeof a;
+    struct conn_request to;
     int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     world_init(&w);
     if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
         getsockname(l, (struct sockaddr *)&a, &len) < 0 ||
-        conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 0, 9000,
-                     client_on_ready, &w.client, NULL) < 0)
+        (to = world_request(&w, run_key), to.port = ntohs(a.sin_port),
+         conn_connect(&w.loop, &to, client_on_ready, &w.client, NULL) < 0))
         abort();
     fd = accept(l, NULL, NULL);
     say(fd, data, n);

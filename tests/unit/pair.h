@@ -48,6 +48,7 @@ struct world {
     uv_loop_t loop;
     uv_timer_t tick; /* so that a wait can look at its clock */
     struct listener *l;
+    struct io_security how;
     struct side server, client;
     int n_refused, n_peers;
     struct err refused; /* why the last one was */
@@ -205,8 +206,8 @@ world_init(struct world *w)
     uv_loop_init(&w->loop);
     uv_timer_init(&w->loop, &w->tick);
     uv_timer_start(&w->tick, world_on_tick, 1, 1);
-    w->l =
-        listener_new(&w->loop, "127.0.0.1", 0, run_key, &world_handlers, w, &e);
+    w->l = listener_new(&w->loop, "127.0.0.1", 0, run_key, w->how,
+                        &world_handlers, w, &e);
     if (!w->l) {
         printf("Bail out! %s\n", e.text);
         exit(1);
@@ -232,13 +233,26 @@ world_end(struct world *w)
     return uv_loop_close(&w->loop) == 0;
 }
 
+/* What a worker of rank 7 wants. */
+static struct conn_request
+world_request(struct world *w, const uint8_t *key)
+{
+    return (struct conn_request){.host = "127.0.0.1",
+                                 .port = listener_get_port(w->l),
+                                 .how = w->how,
+                                 .key = key,
+                                 .rank = 7,
+                                 .timeout_ms = 5000};
+}
+
 static void
 world_connect(struct world *w, const uint8_t *key)
 {
     struct err e = ERR_INIT;
 
-    if (conn_connect(&w->loop, "127.0.0.1", listener_get_port(w->l), key, 7, 0,
-                     5000, client_on_ready, &w->client, &e) < 0)
+    struct conn_request to = world_request(w, key);
+
+    if (conn_connect(&w->loop, &to, client_on_ready, &w->client, &e) < 0)
         printf("# %s\n", e.text);
 }
 

@@ -270,9 +270,13 @@ test_worker_crowd(void)
     world_init(&w);
     /* However slow this machine is: all of them share one thread here. */
     listener_set_limits(w.l, &(struct listener_limits){60000, 60000, 64});
-    for (uint32_t i = 0; i < CROWD; i++)
-        conn_connect(&w.loop, "127.0.0.1", listener_get_port(w.l), run_key, i,
-                     0, 8000, client_on_ready, &clients[i], &e);
+    for (uint32_t i = 0; i < CROWD; i++) {
+        struct conn_request to = world_request(&w, run_key);
+
+        to.rank = i;
+        to.timeout_ms = 8000;
+        conn_connect(&w.loop, &to, client_on_ready, &clients[i], &e);
+    }
     for (int i = 0; i < CROWD; i++) {
         WAIT(&w, clients[i].n_ready);
         ready += clients[i].c != NULL;
@@ -377,16 +381,19 @@ impostor(const void *p, size_t n, bool reflect, bool close_it)
     socklen_t len = sizeof a;
     uint8_t hello[FRAME_HEAD_BYTES + WIRE_MAX_HELLO];
     int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+    struct conn_request to;
     struct err e = ERR_INIT;
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     memset(&client, 0, sizeof client);
     world_init(&w);
+    to = world_request(&w, run_key);
     if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
         getsockname(l, (struct sockaddr *)&a, &len) < 0)
         return "no socket";
-    conn_connect(&w.loop, "127.0.0.1", ntohs(a.sin_port), run_key, 7, 0, 200,
-                 client_on_ready, &client, &e);
+    to.port = ntohs(a.sin_port);
+    to.timeout_ms = 200;
+    conn_connect(&w.loop, &to, client_on_ready, &client, &e);
     fd = accept(l, NULL, NULL); /* the kernel has connected it */
     bare_send(fd, p, n);
     if (reflect && bare_recv(&w, fd, hello, FRAME_HEAD_BYTES + 68))
@@ -450,29 +457,33 @@ test_addresses(void)
 {
     struct world w;
     struct side s = {0};
+    struct conn_request to;
     struct err e = ERR_INIT;
     uint16_t port;
 
     world_init(&w);
-    is_int(conn_connect(&w.loop, "192.0.2.1", 4711, run_key, 1, 0, 100,
-                        client_on_ready, &s, &e),
-           -1, "an address that is not loopback");
+    to = world_request(&w, run_key);
+    to.host = "192.0.2.1";
+    is_int(conn_connect(&w.loop, &to, client_on_ready, &s, &e), -1,
+           "an address that is not loopback");
     is_int(e.code, ERR_CONFIG, "is refused before anything is sent");
-    ok(strstr(e.text, "\"192.0.2.1\""), "%s", e.text);
+    ok(strstr(e.text, "192.0.2.1"), "%s", e.text);
     err_clear(&e);
-    ok(!listener_new(&w.loop, "0.0.0.0", 0, run_key, &world_handlers, &w, &e),
+    ok(!listener_new(&w.loop, "0.0.0.0", 0, run_key, w.how, &world_handlers, &w,
+                     &e),
        "nobody listens on all interfaces");
     err_clear(&e);
-    ok(!listener_new(&w.loop, "::", 0, run_key, &world_handlers, &w, &e),
+    ok(!listener_new(&w.loop, "::", 0, run_key, w.how, &world_handlers, &w, &e),
        "in IPv6 neither");
     err_clear(&e);
-    ok(!listener_new(&w.loop, "nowhere", 0, run_key, &world_handlers, &w, &e) &&
+    ok(!listener_new(&w.loop, "nowhere", 0, run_key, w.how, &world_handlers, &w,
+                     &e) &&
            strstr(e.text, "\"nowhere\""),
        "%s", e.text);
     err_clear(&e);
     port = listener_get_port(w.l);
-    ok(!listener_new(&w.loop, "127.0.0.1", port, run_key, &world_handlers, &w,
-                     &e) &&
+    ok(!listener_new(&w.loop, "127.0.0.1", port, run_key, w.how,
+                     &world_handlers, &w, &e) &&
            e.code == ERR_SYS,
        "a port that is taken: %s", e.text);
 
@@ -481,9 +492,11 @@ test_addresses(void)
     uv_run(&w.loop, UV_RUN_NOWAIT);
     uv_run(&w.loop, UV_RUN_NOWAIT);
     err_clear(&e);
-    is_int(conn_connect(&w.loop, "localhost", port, run_key, 1, 0, 5000,
-                        client_on_ready, &s, &e),
-           0, "nobody is there");
+    to.host = "localhost";
+    to.port = port;
+    to.timeout_ms = 5000;
+    is_int(conn_connect(&w.loop, &to, client_on_ready, &s, &e), 0,
+           "nobody is there");
     WAIT(&w, s.n_ready);
     ok(s.why.code == ERR_SYS && strstr(s.why.text, "connection refused"), "%s",
        s.why.text);
@@ -498,10 +511,14 @@ test_ipv6(void)
     struct listener *l;
 
     world_init(&w);
-    l = listener_new(&w.loop, "::1", 0, run_key, &world_handlers, &w, &e);
+    l = listener_new(&w.loop, "::1", 0, run_key, w.how, &world_handlers, &w,
+                     &e);
     if (l) {
-        conn_connect(&w.loop, "::1", listener_get_port(l), run_key, 7, 0, 5000,
-                     client_on_ready, &w.client, &e);
+        struct conn_request to = world_request(&w, run_key);
+
+        to.host = "::1";
+        to.port = listener_get_port(l);
+        conn_connect(&w.loop, &to, client_on_ready, &w.client, &e);
         WAIT(&w, w.client.n_ready && w.server.c);
         ok(w.client.c && !strncmp(conn_get_peer(w.client.c), "[::1]:", 6),
            "IPv6 works: %s", w.client.c ? conn_get_peer(w.client.c) : "");
@@ -521,14 +538,15 @@ test_no_memory(void)
 
     for (int n = 0; n < MANY; n++) {
         struct world w;
+        struct conn_request to;
         struct err e = ERR_INIT;
         int started;
 
         world_init(&w);
+        to = world_request(&w, run_key);
+        to.timeout_ms = 1000;
         mem_fail_after(n);
-        started =
-            conn_connect(&w.loop, "127.0.0.1", listener_get_port(w.l), run_key,
-                         7, 0, 1000, client_on_ready, &w.client, &e);
+        started = conn_connect(&w.loop, &to, client_on_ready, &w.client, &e);
         if (started == 0)
             WAIT(&w, w.client.n_ready && (!w.client.c || w.server.c));
         mem_fail_after(-1);
