@@ -15,7 +15,7 @@ BATS_TESTS =
 SYSTEM_TESTS = $(BATS_TESTS) tests/lint/layers.sh
 
 # base
-UNIT_TESTS += tests/unit/test_base tests/unit/test_json
+UNIT_TESTS += tests/unit/test_base tests/unit/test_habit tests/unit/test_json
 
 # nn: graph and execution
 UNIT_TESTS += tests/unit/test_graph tests/unit/test_gradients tests/unit/test_net

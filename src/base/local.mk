@@ -5,6 +5,7 @@ libebsp_a_SOURCES += \
 	src/base/err.c src/base/err.h \
 	src/base/exact.c src/base/exact.h \
 	src/base/fs.c src/base/fs.h \
+	src/base/habit.c src/base/habit.h \
 	src/base/json.c src/base/json.h \
 	src/base/json_pos.c \
 	src/base/log.c src/base/log.h \

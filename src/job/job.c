@@ -13,12 +13,31 @@
 #include <string.h>
 
 static const char *const job_keys[] = {
-    "name",        "description",      "input",           "layers",
-    "data",        "data_dir",         "augment",         "assignment",
-    "batch",       "epochs",           "optimizer",       "schedule",
-    "lr_scaling",  "workers",          "threads",         "policy",
-    "seed",        "checkpoint_every", "checkpoint_keep", "eval_every",
-    "max_seconds", "target_accuracy",  "origin",          "$schema",
+    "name",
+    "description",
+    "input",
+    "layers",
+    "data",
+    "data_dir",
+    "augment",
+    "assignment",
+    "batch",
+    "epochs",
+    "optimizer",
+    "schedule",
+    "lr_scaling",
+    "workers",
+    "threads",
+    "policy",
+    "seed",
+    "checkpoint_every",
+    "checkpoint_keep",
+    "eval_every",
+    "max_seconds",
+    "target_accuracy",
+    "faults",
+    "origin",
+    "$schema",
     NULL,
 };
 
@@ -122,6 +141,7 @@ read_job(struct job *j, struct err *err)
     struct jcur schedule = jcur_key(&root, "schedule");
     struct jcur assignment = jcur_key(&root, "assignment");
     struct jcur augment = jcur_key(&root, "augment");
+    struct jcur faults = jcur_key(&root, "faults");
     struct jcur data = jcur_key(&root, "data");
 
     if (read_scalars(j, &root, err) != 0)
@@ -132,6 +152,7 @@ read_job(struct job *j, struct err *err)
         assign_config_parse(&j->assign, &assignment, err) != 0 ||
         augment_config_parse(&j->augment, &augment, graph_get_input(j->graph),
                              err) != 0 ||
+        faults_parse(&j->faults, &faults, err) != 0 ||
         dataset_check(&data, err) != 0)
         return -1;
     return fill_defaults(j, err);

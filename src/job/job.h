@@ -9,6 +9,7 @@
 #include "data/assign.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "job/faults.h"
 #include "nn/graph.h"
 #include "nn/optim.h"
 
@@ -34,6 +35,7 @@ struct job {
     struct schedule schedule;
     struct assign_config assign;
     struct augment_config augment;
+    struct faults faults;
     enum lr_scaling lr_scaling;
     uint32_t workers, threads, batch, epochs;
     uint64_t seed;
