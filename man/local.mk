@@ -21,6 +21,9 @@ MAN_PODS += man/ebsp-policy-asp.7.pod man/ebsp-policy-backup.7.pod \
 # wire, io
 MAN_PODS += man/ebsp-protocol.7.pod man/ebsp-security.7.pod
 
+# hosts
+MAN_PODS += man/ebsp-hosts.5.pod man/ebsp-worker.1.pod
+
 man_MANS = $(MAN_PODS:.pod=)
 EXTRA_DIST += $(MAN_PODS)
 CLEANFILES += $(man_MANS)

@@ -41,19 +41,36 @@ cmd_unknown(const char *name, struct err *err)
                    "unknown subcommand \"%s\"; see \"ebsp help\"", name);
 }
 
+/* Long options of a parser and of its children. */
+struct option_names {
+    const struct argp_option *v[MAX_OPTIONS];
+    size_t n;
+};
+
+static void
+collect_options(struct option_names *to, const struct argp *argp)
+{
+    for (const struct argp_option *o = argp->options;
+         o && (o->name || o->key || o->doc); o++)
+        if (o->name && to->n < MAX_OPTIONS)
+            to->v[to->n++] = o;
+    for (const struct argp_child *c = argp->children; c && c->argp; c++)
+        collect_options(to, c->argp);
+}
+
 /* The option that --word[=value] means (getopt also takes unique beginnings);
  * NULL when there is none. */
 static const struct argp_option *
-find_long(const struct argp_option *o, const char *word, size_t len)
+find_long(const struct option_names *known, const char *word, size_t len)
 {
     const struct argp_option *begins = NULL;
 
-    for (; o->name || o->key || o->doc; o++) {
-        if (!o->name || strncmp(o->name, word, len) != 0)
+    for (size_t i = 0; i < known->n; i++) {
+        if (strncmp(known->v[i]->name, word, len) != 0)
             continue;
-        if (strlen(o->name) == len)
-            return o;
-        begins = o;
+        if (strlen(known->v[i]->name) == len)
+            return known->v[i];
+        begins = known->v[i];
     }
     return begins;
 }
@@ -63,14 +80,14 @@ check_options(const struct argp *argp, int argc, char **argv, struct err *err)
 {
     static const char *const builtin[] = {"help", "usage", "version"};
     const char *names[MAX_OPTIONS + ARRAY_LEN(builtin) + 1] = {NULL};
+    struct option_names known = {.n = 0};
     size_t n = 0;
 
     for (size_t i = 0; i < ARRAY_LEN(builtin); i++)
         names[n++] = builtin[i];
-    for (const struct argp_option *o = argp->options;
-         o && (o->name || o->key || o->doc); o++)
-        if (o->name && n < MAX_OPTIONS)
-            names[n++] = o->name;
+    collect_options(&known, argp);
+    for (size_t i = 0; i < known.n; i++)
+        names[n++] = known.v[i]->name;
 
     for (int i = 1; i < argc; i++) {
         const char *word = argv[i] + 2, *near;
@@ -86,7 +103,7 @@ check_options(const struct argp *argp, int argc, char **argv, struct err *err)
         for (size_t k = 0; k < ARRAY_LEN(builtin); k++)
             if (!strncmp(builtin[k], word, len))
                 return 0; /* argp answers it */
-        o = argp->options ? find_long(argp->options, word, len) : NULL;
+        o = find_long(&known, word, len);
         if (o) {
             if (o->arg && !(o->flags & OPTION_ARG_OPTIONAL) && !word[len])
                 i++; /* its value may begin with dashes */

@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
+	src/cmd/cluster.c src/cmd/cluster.h \
 	src/cmd/cmd.c src/cmd/cmd.h \
 	src/cmd/eval.c \
 	src/cmd/help.c \
@@ -20,6 +21,7 @@ libebsp_a_SOURCES += \
 	src/cmd/train_run.c \
 	src/cmd/whatif.c src/cmd/whatif.h \
 	src/cmd/worker.c \
+	src/cmd/workers.c src/cmd/workers.h \
 	src/cmd/zipline.c src/cmd/zipline.h \
 	src/cmd/zipline_bench.c \
 	src/cmd/zipline_csv.c \

@@ -106,6 +106,9 @@ parse(int key, char *arg, struct argp_state *state)
     struct train_options *o = state->input;
 
     switch (key) {
+    case ARGP_KEY_INIT:
+        state->child_inputs[0] = &o->cluster;
+        return 0;
     case 'n':
         return overrides_flag(&o->overrides, "workers", "workers", arg);
     case 'p':
@@ -176,9 +179,13 @@ parse(int key, char *arg, struct argp_state *state)
     }
 }
 
+static const struct argp_child children[] = {
+    {&cluster_argp, 0, "Other machines:", 3}, {NULL, 0, NULL, 0}};
+
 static const struct argp argp = {
     .options = options,
     .parser = parse,
+    .children = children,
     .args_doc = "JOB.json\n--resume RUN",
     .doc = "Train the network of a job with several worker processes."
            "\vExit status: 0 done; 2 usage; 3 job, model or data invalid; 5 "
@@ -238,6 +245,7 @@ run_job(const struct train_options *o, struct err *err)
     if (load_job(o, &t.job, err) != 0)
         return -1;
     if (job_set_data_dir(&t.job, o->data_dir, err) != 0 ||
+        cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
         check_slow(o, &t.job, err) != 0 ||
         open_policy(&t.job, &t.policy, err) != 0)
         goto out;
@@ -260,6 +268,7 @@ out:
     mem_free(checkpoint);
     dataset_free(t.data);
     policy_lib_close(&t.policy);
+    cluster_release(&t.cluster);
     job_release(&t.job);
     if (t.signal) { /* a caller wants to know what ended us */
         signal(t.signal, SIG_DFL);
@@ -271,9 +280,11 @@ out:
 static int
 run(int argc, char **argv, struct err *err)
 {
-    struct train_options o = {0};
+    struct train_options o = {.cluster = CLUSTER_OPTIONS_INIT};
     int r = cmd_parse(&argp, argc, argv, &o, err);
 
+    if (r == 0)
+        r = cluster_override(&o.cluster, &o.overrides, err);
     if (r == 0)
         r = run_job(&o, err);
     overrides_release(&o.overrides);

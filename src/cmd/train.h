@@ -3,6 +3,7 @@
 #ifndef EBSP_CMD_TRAIN_H
 #define EBSP_CMD_TRAIN_H
 
+#include "cmd/cluster.h"
 #include "cmd/overrides.h"
 #include "job/job.h"
 #include "policy/lib.h"
@@ -23,6 +24,7 @@ struct train_options {
     struct train_slow *slow;
     size_t n_slow;
     double pace_ms;
+    struct cluster_options cluster;
     bool json, quiet, dry_run;
     int verbose;
 };
@@ -32,6 +34,7 @@ struct train {
     const struct train_options *options;
     struct job job;
     struct policy_lib policy;
+    struct cluster cluster;
     struct dataset *data;
     struct augment_config augment;
     int signal; /* set by train_run: what it was interrupted by, or 0 */

@@ -11,9 +11,9 @@
 #include "cmd/progress.h"
 #include "cmd/train.h"
 #include "cmd/whatif.h"
+#include "cmd/workers.h"
 #include "job/events.h"
 #include "job/rundir.h"
-#include "launch/launch.h"
 #include "ps/server.h"
 
 #include <errno.h>
@@ -35,7 +35,8 @@ struct running {
     uv_timer_t tick;
     uv_signal_t signal[3];
     struct server *server;
-    struct launcher *launcher;
+    struct workers *workers;
+    struct launcher *launcher; /* of workers */
     struct events *events;
     struct log log;
     FILE *log_file;
@@ -53,11 +54,12 @@ on_line(void *ctx, uint32_t rank, const char *line)
 }
 
 static void
-on_exit_of(void *ctx, uint32_t rank, enum err_code code, const char *how)
+on_exit_of(void *ctx, uint32_t rank, uint32_t life, enum err_code code,
+           const char *how)
 {
     struct running *r = ctx;
 
-    log_debug(&r->log, "launch", "rank=%u %s", rank, how);
+    log_debug(&r->log, "launch", "rank=%u life=%u %s", rank, life, how);
     server_worker_exited(r->server, rank, code, how);
     if (server_is_over(r->server) && launcher_get_running(r->launcher) == 0)
         uv_stop(&r->loop);
@@ -178,32 +180,37 @@ begin_run(struct running *r, bool resumed, struct err *err)
     return x;
 }
 
+static const char loopback[] = "127.0.0.1";
+
+static int
+make_workers(struct running *r, struct err *err)
+{
+    static const struct launch_handlers handlers = {.on_line = on_line,
+                                                    .on_exit = on_exit_of};
+    const struct train_options *o = r->t->options;
+    struct workers_config c = {.job = &r->t->job,
+                               .cluster = &r->t->cluster,
+                               .key = r->key,
+                               .local = loopback,
+                               .local_port = server_get_port(r->server),
+                               .slow = o->slow,
+                               .n_slow = o->n_slow,
+                               .pace_ms = o->pace_ms};
+
+    r->workers = workers_new(&r->loop, &c, &handlers, r, err);
+    if (!r->workers)
+        return -1;
+    r->launcher = workers_get_launcher(r->workers);
+    return 0;
+}
+
 static int
 start_workers(struct running *r, struct err *err)
 {
-    const struct train_options *o = r->t->options;
-    struct buf text = BUF_INIT(JSON_MAX_BYTES);
-    char host[] = "127.0.0.1";
-    struct join j = {.host = host,
-                     .port = server_get_port(r->server),
-                     .threads = r->t->job.threads,
-                     .job_dir = r->t->job.dir,
-                     .pace_ms = o->pace_ms};
-    int x = job_dump(&r->t->job, &text, err);
-
-    j.job = text.data;
-    memcpy(j.key, r->key, sizeof j.key);
-    for (uint32_t i = 0; x == 0 && i < r->t->job.workers; i++) {
-        j.rank = i;
-        j.slow = 1.0;
-        for (size_t k = 0; k < o->n_slow; k++)
-            if (o->slow[k].rank == i)
-                j.slow = o->slow[k].factor;
-        x = launch_local(r->launcher, &j, err);
-    }
-    explicit_bzero(j.key, sizeof j.key);
-    buf_release(&text);
-    return x;
+    for (uint32_t i = 0; i < r->t->job.workers; i++)
+        if (workers_start(r->workers, i, 0, err) != 0)
+            return -1;
+    return 0;
 }
 
 /* For people who wonder what their policy is good for. Only a hint: when it
@@ -312,8 +319,6 @@ run_loop(struct running *r)
 static int
 run_all(struct running *r, const char *checkpoint, struct err *err)
 {
-    static const struct launch_handlers handlers = {.on_line = on_line,
-                                                    .on_exit = on_exit_of};
     struct server_config c = {
         .job = &r->t->job,
         .data = r->t->data,
@@ -321,7 +326,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
         .policy = &r->t->policy,
         .run = r->run,
         .resume = checkpoint,
-        .host = "127.0.0.1",
+        .host = loopback,
         .key = r->key,
         .events = r->events,
         .log = &r->log,
@@ -332,8 +337,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
     r->server = server_new(&r->loop, &c, err);
     if (!r->server || begin_run(r, checkpoint != NULL, err) != 0)
         return -1;
-    r->launcher = launcher_new(&r->loop, r->t->job.workers, &handlers, r, err);
-    if (!r->launcher)
+    if (make_workers(r, err) != 0)
         return -1;
     server_set_news(r->server, on_news, r);
     uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
@@ -388,7 +392,7 @@ train_run(struct train *t, const char *checkpoint, struct err *err)
         uv_loop_close(&r->loop);
     }
     server_free(r->server);
-    launcher_free(r->launcher);
+    workers_free(r->workers);
     (void)events_close(r->events, NULL);
     if (r->log_file)
         fclose(r->log_file);

@@ -24,6 +24,13 @@ struct line {
     bool open;  /* the pipe */
 };
 
+/* What is on its way to stdin. */
+struct input {
+    uv_write_t req; /* data: the child */
+    size_t n;
+    char bytes[]; /* may hold a key: overwritten after use */
+};
+
 struct child {
     uv_process_t process;
     uv_pipe_t pipe[N_PIPES];
@@ -33,10 +40,7 @@ struct child {
     bool exited, reported;
     bool stdin_done; /* to be closed once it is written */
 
-    uv_write_t write;
-    bool writing; /* the input is not yet with the kernel */
-    char *input;  /* may hold a key: overwritten after use */
-    size_t n_input;
+    unsigned n_writes; /* not yet with the kernel */
 
     int64_t status;
     int signal;
@@ -56,11 +60,8 @@ on_closed(uv_handle_t *handle)
 {
     struct child *c = handle->data;
 
-    if (--c->n_handles)
-        return;
-    explicit_bzero(c->input, c->n_input);
-    mem_free(c->input);
-    mem_free(c);
+    if (--c->n_handles == 0)
+        mem_free(c);
 }
 
 static void
@@ -112,7 +113,8 @@ end_line(struct child *c, struct line *l)
     c->n_last++;
     l->len = 0;
     if (c->handlers->on_line)
-        c->handlers->on_line(c->ctx, to);
+        c->handlers->on_line(c->ctx, l == &c->line[OUT] ? CHILD_OUT : CHILD_ERR,
+                             to);
 }
 
 static void
@@ -161,7 +163,7 @@ on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
 }
 
 static void
-on_timer(uv_timer_t *timer)
+on_drained(uv_timer_t *timer)
 {
     struct child *c = timer->data;
 
@@ -179,11 +181,25 @@ on_process_exit(uv_process_t *process, int64_t status, int signal)
     c->exited = true;
     c->status = status;
     c->signal = signal;
-    uv_timer_start(&c->timer, on_timer, DRAIN_MS, 0);
+    uv_timer_start(&c->timer, on_drained, DRAIN_MS, 0);
     report_if_done(c);
 }
 
 /* ---- input --------------------------------------------------------------- */
+
+static void
+free_input(struct input *in)
+{
+    explicit_bzero(in->bytes, in->n);
+    mem_free(in);
+}
+
+static void
+close_stdin_if_done(struct child *c)
+{
+    if (c->stdin_done && c->n_writes == 0)
+        close_handle((uv_handle_t *)&c->pipe[IN]);
+}
 
 static void
 on_written(uv_write_t *req, int status)
@@ -192,48 +208,53 @@ on_written(uv_write_t *req, int status)
 
     /* A child that does not read its input is about to tell us why. */
     (void)status;
-    c->writing = false;
-    explicit_bzero(c->input, c->n_input);
-    if (c->stdin_done)
-        close_handle((uv_handle_t *)&c->pipe[IN]);
+    free_input((struct input *)req);
+    c->n_writes--;
+    close_stdin_if_done(c);
 }
 
-static int
-write_input(struct child *c, const void *input, size_t n)
+int
+child_write(struct child *c, const void *bytes, size_t n, struct err *err)
 {
+    struct input *in;
     uv_buf_t part;
+    int rc;
 
-    if (!n)
-        return 0;
-    memcpy(c->input, input, n);
-    part.base = c->input;
+    if (c->stdin_done || uv_is_closing((uv_handle_t *)&c->pipe[IN]))
+        return err_set(err, ERR_SYS, "stdin of process %d is closed", c->pid);
+    in = mem_alloc(1, sizeof *in + n);
+    if (!in)
+        return err_nomem(err);
+    memcpy(in->bytes, bytes, n);
+    in->n = n;
+    in->req.data = c;
+    part.base = in->bytes;
     part.len = n;
-    c->n_input = n;
-    c->writing = true;
-    c->write.data = c;
-    return uv_write(&c->write, (uv_stream_t *)&c->pipe[IN], &part, 1,
-                    on_written);
+    rc = uv_write(&in->req, (uv_stream_t *)&c->pipe[IN], &part, 1, on_written);
+    if (rc < 0) {
+        free_input(in);
+        return err_set(err, ERR_SYS, "stdin of process %d: %s", c->pid,
+                       uv_strerror(rc));
+    }
+    c->n_writes++;
+    return 0;
 }
 
 void
 child_close_stdin(struct child *c)
 {
     c->stdin_done = true;
-    if (!c->writing)
-        close_handle((uv_handle_t *)&c->pipe[IN]);
+    close_stdin_if_done(c);
 }
 
 /* ---- start --------------------------------------------------------------- */
 
 static struct child *
-child_alloc(uv_loop_t *loop, size_t n_input, struct err *err)
+child_alloc(uv_loop_t *loop, struct err *err)
 {
     struct child *c = mem_alloc(1, sizeof *c);
 
-    if (c)
-        c->input = mem_alloc(n_input, 1);
-    if (!c || !c->input) {
-        mem_free(c);
+    if (!c) {
         err_nomem(err);
         return NULL;
     }
@@ -269,11 +290,10 @@ spawn(struct child *c, uv_loop_t *loop, const char *const *argv)
 }
 
 struct child *
-child_new(uv_loop_t *loop, const char *const *argv, const void *input,
-          size_t n_input, const struct child_handlers *h, void *ctx,
-          struct err *err)
+child_new(uv_loop_t *loop, const char *const *argv,
+          const struct child_handlers *h, void *ctx, struct err *err)
 {
-    struct child *c = child_alloc(loop, n_input, err);
+    struct child *c = child_alloc(loop, err);
     int rc;
 
     if (!c)
@@ -287,7 +307,6 @@ child_new(uv_loop_t *loop, const char *const *argv, const void *input,
         return NULL;
     }
     c->pid = c->process.pid;
-    rc = write_input(c, input, n_input);
     for (int i = OUT; i <= ERR && !rc; i++) {
         rc = uv_read_start((uv_stream_t *)&c->pipe[i], on_alloc, on_read);
         c->line[i].open = rc == 0;
@@ -300,6 +319,25 @@ child_new(uv_loop_t *loop, const char *const *argv, const void *input,
         return NULL;
     }
     return c;
+}
+
+static void
+on_alarm(uv_timer_t *timer)
+{
+    struct child *c = timer->data;
+
+    if (c->handlers->on_alarm)
+        c->handlers->on_alarm(c->ctx);
+}
+
+void
+child_set_alarm(struct child *c, uint64_t ms)
+{
+    if (c->exited) /* the timer has another use */
+        return;
+    uv_timer_stop(&c->timer);
+    if (ms > 0)
+        uv_timer_start(&c->timer, on_alarm, ms, 0);
 }
 
 int

@@ -36,6 +36,7 @@ static const char *const job_keys[] = {
     "max_seconds",
     "target_accuracy",
     "faults",
+    "hosts",
     "origin",
     "$schema",
     NULL,

@@ -4,54 +4,113 @@
 #include "base/buf.h"
 #include "base/mem.h"
 #include "io/child.h"
+#include "launch/hosts.h"
+#include "launch/ssh.h"
+#include "wire/frame.h"
 
-#include <stdio.h>
+#include <signal.h>
 #include <string.h>
 
 #define SHOWN_LINES 4
+/* Not yet authenticated connections of which sshd drops none (MaxStartups
+ * begins to at 10). */
+#define MAX_STARTING_PER_HOST 8
+/* For the way there and for login scripts; a host that does not answer at all
+ * is given up by ssh earlier. */
+#define GREETING_LIMIT_MS 60000
+#define MAX_NOISE         1000 /* lines before the greeting */
 
-struct slot {
+enum state {
+    QUEUED,
+    STARTING, /* has not said who it is */
+    JOINED
+};
+
+struct process {
     struct launcher *launcher;
-    uint32_t rank;
-    struct child *child; /* NULL: not started, or gone */
+    struct process *prev, *next; /* in order of launch_start */
+    struct join join; /* strings borrowed; the key is wiped once it is sent */
+    enum state state;
+    bool cancelled;      /* while QUEUED */
+    struct child *child; /* NULL while QUEUED */
+    int n_lines;         /* while STARTING */
+    struct err refused;  /* why it was killed before it joined */
+    char host[];
 };
 
 struct launcher {
     uv_loop_t *loop;
+    struct launch_options options;
     struct launch_handlers h;
     void *ctx;
-    uint32_t n, running;
-    struct slot slot[];
+    struct process *first, *last;
+    uint32_t n, n_starting;
+    bool pumping;
 };
 
 struct launcher *
-launcher_new(uv_loop_t *loop, uint32_t n, const struct launch_handlers *h,
-             void *ctx, struct err *err)
+launcher_new(uv_loop_t *loop, const struct launch_options *options,
+             const struct launch_handlers *h, void *ctx, struct err *err)
 {
-    struct launcher *l = mem_alloc(1, sizeof *l + n * sizeof l->slot[0]);
+    struct launcher *l = mem_alloc(1, sizeof *l);
 
     if (!l) {
         err_nomem(err);
         return NULL;
     }
     l->loop = loop;
+    l->options = *options;
     l->h = *h;
     l->ctx = ctx;
-    l->n = n;
-    for (uint32_t i = 0; i < n; i++) {
-        l->slot[i].launcher = l;
-        l->slot[i].rank = i;
-    }
     return l;
 }
 
-static void
-on_line(void *ctx, const char *line)
+static bool
+is_remote(const struct process *p)
 {
-    struct slot *s = ctx;
-
-    s->launcher->h.on_line(s->launcher->ctx, s->rank, line);
+    return strcmp(p->host, HOST_LOCAL) != 0;
 }
+
+/* ---- the list ------------------------------------------------------------ */
+
+static void
+list_add(struct launcher *l, struct process *p)
+{
+    p->prev = l->last;
+    *(l->last ? &l->last->next : &l->first) = p;
+    l->last = p;
+    l->n++;
+}
+
+static void
+list_remove(struct launcher *l, struct process *p)
+{
+    *(p->prev ? &p->prev->next : &l->first) = p->next;
+    *(p->next ? &p->next->prev : &l->last) = p->prev;
+    l->n--;
+}
+
+static bool
+host_is_busy(const struct launcher *l, const char *host)
+{
+    unsigned n = 0;
+
+    for (const struct process *p = l->first; p; p = p->next)
+        n += p->state == STARTING && strcmp(p->host, host) == 0;
+    return n >= MAX_STARTING_PER_HOST;
+}
+
+/* Whose turn it is. */
+static struct process *
+next_queued(const struct launcher *l)
+{
+    for (struct process *p = l->first; p; p = p->next)
+        if (p->state == QUEUED && (p->cancelled || !host_is_busy(l, p->host)))
+            return p;
+    return NULL;
+}
+
+/* ---- the end ------------------------------------------------------------- */
 
 /* A worker ends with the codes of enum err_code; anything else is no word of
  * ours and counts as a worker lost. */
@@ -65,74 +124,264 @@ code_of(int64_t status, int signal)
     return ERR_WORKERS;
 }
 
+static void pump(struct launcher *l);
+
+/* Tells and forgets. */
+static void
+report(struct process *p, enum err_code code, const char *how)
+{
+    struct launcher *l = p->launcher;
+
+    list_remove(l, p);
+    if (p->state == STARTING)
+        l->n_starting--;
+    l->h.on_exit(l->ctx, p->join.rank, p->join.life, code, how);
+    explicit_bzero(&p->join, sizeof p->join);
+    mem_free(p);
+    pump(l);
+}
+
+static void
+add_last_lines(struct buf *to, const struct child *c)
+{
+    int n = 0;
+
+    while (n < CHILD_LAST_LINES && child_get_last_line(c, n))
+        n++;
+    for (int i = n > SHOWN_LINES ? n - SHOWN_LINES : 0; i < n; i++)
+        buf_addf(to, "\n  | %.100s", child_get_last_line(c, i));
+}
+
 static void
 on_exit_of(void *ctx, int64_t status, int signal)
 {
-    struct slot *s = ctx;
-    struct launcher *l = s->launcher;
-    struct buf how = BUF_INIT(2048);
-    int n = 0;
+    struct process *p = ctx;
+    struct launcher *l = p->launcher;
+    enum err_code code = code_of(status, signal);
+    struct buf how = BUF_INIT(4096);
 
-    if (signal != 0)
-        buf_addf(&how, "killed by signal %d (%s)", signal, strsignal(signal));
-    else
+    if (is_remote(p))
+        buf_addf(&how, "%s: ", p->host);
+    if (p->refused.code != ERR_OK) {
+        code = p->refused.code;
+        buf_adds(&how, p->refused.text);
+    } else if (is_remote(p) && signal == 0 &&
+               ssh_explain(l->options.ssh, p->host, (int)status,
+                           p->state == JOINED, p->child, &how)) {
+        code = p->state == JOINED ? ERR_WORKERS : ERR_SYS;
+    } else if (signal != 0) {
+        buf_addf(&how, "%skilled by signal %d (%s)",
+                 is_remote(p) ? "ssh was " : "", signal, strsignal(signal));
+    } else {
         buf_addf(&how, "ended with exit status %d", (int)status);
-    while (n < CHILD_LAST_LINES && child_get_last_line(s->child, n))
-        n++;
-    for (int i = n > SHOWN_LINES ? n - SHOWN_LINES : 0; i < n; i++)
-        buf_addf(&how, "\n  | %.100s", child_get_last_line(s->child, i));
-    s->child = NULL; /* frees itself after this */
-    l->running--;
-    l->h.on_exit(l->ctx, s->rank, code_of(status, signal),
-                 how.data ? how.data : "ended");
+    }
+    add_last_lines(&how, p->child);
+    p->child = NULL; /* frees itself after this */
+    report(p, code, how.data ? how.data : "ended");
     buf_release(&how);
 }
 
-int
-launch_local(struct launcher *l, const struct join *j, struct err *err)
+static void
+refuse(struct process *p, const struct err *why)
 {
-    static const struct child_handlers handlers = {.on_line = on_line,
-                                                   .on_exit = on_exit_of};
-    static const char *const argv[] = {"/proc/self/exe", "worker",
-                                       "--join-from-stdin", NULL};
-    struct buf input = BUF_INIT(JOIN_MAX_BYTES + 64);
-    struct slot *s = &l->slot[j->rank];
-    int r = join_encode(j, &input, err);
+    if (p->refused.code == ERR_OK)
+        p->refused = *why;
+    (void)child_kill(p->child, SIGKILL);
+}
 
-    if (r == 0) {
-        s->child =
-            child_new(l->loop, argv, input.data, input.len, &handlers, s, err);
-        if (s->child)
-            l->running++;
-        else
-            r = err_wrap(err, "worker %u", j->rank);
-    }
+/* ---- the beginning ------------------------------------------------------- */
+
+static int
+tell_join(struct process *p, struct err *err)
+{
+    struct buf input = BUF_INIT(JOIN_MAX_BYTES + 64);
+    int r = join_encode(&p->join, &input, err);
+
+    if (r == 0)
+        r = child_write(p->child, input.data, input.len, err);
     if (input.data)
         explicit_bzero(input.data, input.len); /* the key is in it */
     buf_release(&input);
+    explicit_bzero(p->join.key, sizeof p->join.key);
     return r;
 }
 
-uint32_t
-launcher_get_running(const struct launcher *l)
+static void
+on_greeting(struct process *p, uint32_t protocol, const char *version)
 {
-    return l->running;
+    struct launcher *l = p->launcher;
+    struct err why = ERR_INIT;
+
+    child_set_alarm(p->child, 0);
+    if (protocol != WIRE_VERSION) {
+        err_set(&why, ERR_PROTO,
+                "%s runs ebsp %s (protocol %u), this is %s (protocol %d): "
+                "install the same version there, or name it by --remote-path",
+                p->host, version, protocol, join_version(), WIRE_VERSION);
+        refuse(p, &why);
+        return;
+    }
+    p->state = JOINED;
+    l->n_starting--;
+    if (tell_join(p, &why) != 0)
+        refuse(p, &why);
+    pump(l);
+}
+
+static void
+on_line(void *ctx, enum child_stream from, const char *line)
+{
+    struct process *p = ctx;
+    char version[JOIN_VERSION_CAP];
+    struct err why = ERR_INIT;
+    uint32_t protocol;
+
+    if (p->state == STARTING && from == CHILD_OUT &&
+        p->refused.code == ERR_OK) {
+        if (join_is_greeting(line, &protocol, version)) {
+            on_greeting(p, protocol, version);
+            return;
+        }
+        if (++p->n_lines > MAX_NOISE) {
+            err_set(&why, ERR_PROTO,
+                    "more than %d lines and no greeting of ebsp among them; "
+                    "is it a login script that prints them?",
+                    MAX_NOISE);
+            refuse(p, &why);
+        }
+    }
+    if (*line)
+        p->launcher->h.on_line(p->launcher->ctx, p->join.rank, line);
+}
+
+static void
+on_alarm(void *ctx)
+{
+    struct process *p = ctx;
+    struct err why = ERR_INIT;
+
+    err_set(&why, ERR_SYS, "no word of \"%s worker\" within %d s",
+            is_remote(p) ? ssh_get_remote_path(p->launcher->options.ssh)
+                         : "ebsp",
+            GREETING_LIMIT_MS / 1000);
+    refuse(p, &why);
+}
+
+static const struct child_handlers handlers = {
+    .on_line = on_line, .on_alarm = on_alarm, .on_exit = on_exit_of};
+
+static int
+spawn(struct process *p, struct err *err)
+{
+    static const char *const words[] = {"worker", "--join-from-stdin", NULL};
+    static const char *const here[] = {"/proc/self/exe", "worker",
+                                       "--join-from-stdin", NULL};
+    struct launcher *l = p->launcher;
+    const char **there = NULL;
+
+    if (is_remote(p)) {
+        there = ssh_argv(l->options.ssh, p->host, words, err);
+        if (!there)
+            return -1;
+    }
+    p->child = child_new(l->loop, there ? there : here, &handlers, p, err);
+    mem_free(there);
+    if (!p->child)
+        return -1;
+    child_set_alarm(p->child, GREETING_LIMIT_MS);
+    p->state = STARTING;
+    l->n_starting++;
+    return 0;
+}
+
+/* Starts as many as may be started now.  Only ever called by the loop: it may
+ * tell that one could not be. */
+static void
+pump(struct launcher *l)
+{
+    struct process *p;
+
+    if (l->pumping) /* a failure is being told: the loop below goes on */
+        return;
+    l->pumping = true;
+    while (l->n_starting < l->options.fanout && (p = next_queued(l))) {
+        struct err err = ERR_INIT;
+
+        if (p->cancelled)
+            report(p, ERR_WORKERS, "was not started any more");
+        else if (spawn(p, &err) != 0)
+            report(p, err.code, err.text);
+    }
+    l->pumping = false;
+}
+
+/* ---- calls --------------------------------------------------------------- */
+
+static void
+kill_process(struct process *p, int signal)
+{
+    if (p->child)
+        (void)child_kill(p->child, signal);
+    else
+        p->cancelled = true; /* its turn comes: others are being started */
+}
+
+int
+launch_start(struct launcher *l, const char *host, const struct join *j,
+             struct err *err)
+{
+    size_t n = strlen(host) + 1;
+    struct process *p = mem_alloc(1, sizeof *p + n);
+
+    if (!p)
+        return err_nomem(err);
+    for (struct process *old = l->first; old; old = old->next)
+        if (old->join.rank == j->rank)
+            kill_process(old, SIGKILL);
+    p->launcher = l;
+    memcpy(p->host, host, n);
+    p->join = *j;
+    if (l->n_starting < l->options.fanout && !host_is_busy(l, host) &&
+        spawn(p, err) != 0) {
+        explicit_bzero(&p->join, sizeof p->join);
+        mem_free(p);
+        return err_wrap(err, "worker %u", j->rank);
+    }
+    list_add(l, p);
+    return 0;
 }
 
 void
-launcher_let_go(struct launcher *l)
+launcher_kill_rank(struct launcher *l, uint32_t rank, int signal)
 {
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->slot[i].child)
-            child_close_stdin(l->slot[i].child);
+    for (struct process *p = l->last; p; p = p->prev)
+        if (p->join.rank == rank) {
+            kill_process(p, signal);
+            return;
+        }
 }
 
 void
 launcher_kill(struct launcher *l, int signal)
 {
-    for (uint32_t i = 0; i < l->n; i++)
-        if (l->slot[i].child)
-            (void)child_kill(l->slot[i].child, signal);
+    for (struct process *p = l->first; p; p = p->next)
+        kill_process(p, signal);
+}
+
+uint32_t
+launcher_get_running(const struct launcher *l)
+{
+    return l->n;
+}
+
+void
+launcher_let_go(struct launcher *l)
+{
+    for (struct process *p = l->first; p; p = p->next)
+        if (p->child)
+            child_close_stdin(p->child);
+        else
+            p->cancelled = true;
 }
 
 void

@@ -1,5 +1,10 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Starting worker processes and learning how they end. */
+/* Starting worker processes, here and over SSH, and learning how they end.
+ *
+ * A process is started, says who it is (wire/join.h), is told what to join and
+ * is from then on the server's business until it ends.  Nobody is told anything
+ * who speaks another protocol.  Whatever ends this process, however suddenly,
+ * ends them all. */
 #ifndef EBSP_LAUNCH_LAUNCH_H
 #define EBSP_LAUNCH_LAUNCH_H
 
@@ -10,28 +15,50 @@
 #include <stdbool.h>
 
 struct launcher;
+struct ssh;
+
+#define LAUNCH_FANOUT     16
+#define LAUNCH_MAX_FANOUT 1024
+
+struct launch_options {
+    const struct ssh *ssh; /* how other hosts are reached */
+    uint32_t fanout;       /* how many are being started at once, >= 1 */
+};
 
 struct launch_handlers {
-    /* A line that a worker has printed; safe for a terminal. */
+    /* A line that a worker (or ssh) has printed; safe for a terminal. */
     void (*on_line)(void *ctx, uint32_t rank, const char *line);
-    /* A worker's process is gone. `code` is the exit status for a run that
-     * ends because of it, `how` tells people: "killed by signal 9 (Killed)"
-     * with the last lines it printed. */
-    void (*on_exit)(void *ctx, uint32_t rank, enum err_code code,
+    /* A worker's process is gone, or could not be started: once for each
+     * launch_start that has returned 0, never from within a call below.  `life`
+     * is the join's, so that the end of one that was replaced is not taken for
+     * its successor's.  `code` is the exit status for a run that ends because
+     * of it, `how` tells people: "killed by signal 9 (Killed)" with the last
+     * lines it printed, and the host when it is not this one.  launch_start may
+     * be called in it. */
+    void (*on_exit)(void *ctx, uint32_t rank, uint32_t life, enum err_code code,
                     const char *how);
 };
 
-/* For up to n workers. Handlers are copied. */
-struct launcher *launcher_new(uv_loop_t *loop, uint32_t n,
+/* Handlers and options are copied, *options->ssh is borrowed. */
+struct launcher *launcher_new(uv_loop_t *loop,
+                              const struct launch_options *options,
                               const struct launch_handlers *h, void *ctx,
                               struct err *err);
-/* Starts j->rank on this machine: this same executable as "ebsp worker". */
-int launch_local(struct launcher *l, const struct join *j, struct err *err);
-/* Processes that have not ended. */
+/* Starts j->rank on a host (HOST_LOCAL: here, this same executable), or queues
+ * it when enough are being started.  The join's strings are borrowed until
+ * on_exit.  A process that this rank still has from an earlier life is
+ * killed. */
+int launch_start(struct launcher *l, const char *host, const struct join *j,
+                 struct err *err);
+/* Sends a signal to the newest process of a rank, if it has one.  On another
+ * host it is ssh that gets it, and the worker ends when ssh does: only signals
+ * that end a process make sense there. */
+void launcher_kill_rank(struct launcher *l, uint32_t rank, int signal);
+void launcher_kill(struct launcher *l, int signal); /* all */
+/* Processes that have not ended, queued ones too. */
 uint32_t launcher_get_running(const struct launcher *l);
 /* Orphans them all: they exit by themselves when they are sane. */
 void launcher_let_go(struct launcher *l);
-void launcher_kill(struct launcher *l, int signal);
 /* Only when none is running. */
 void launcher_free(struct launcher *l);
 

@@ -79,6 +79,7 @@ page_runs() {
 @test "the examples of ebsp-simulate(1) run" { page_runs ebsp-simulate.1.pod; }
 @test "the examples of ebsp-replay(1) run" { page_runs ebsp-replay.1.pod; }
 @test "the examples of ebsp-policy(1) run" { page_runs ebsp-policy.1.pod; }
+@test "the example of ebsp-worker(1) runs" { page_runs ebsp-worker.1.pod; }
 @test "the examples of ebsp-zipline(1) run" { page_runs ebsp-zipline.1.pod; }
 
 @test "every page of a command has examples, and a test here" {

@@ -19,8 +19,9 @@ static uv_loop_t loop;
 
 struct seen {
     struct child *child;
-    char text[4096]; /* lines, each with '\n' */
-    int lines, exits, signal;
+    char text[4096];   /* lines, each with '\n' */
+    int lines, errors; /* of those: on stderr */
+    int exits, signal, alarms;
     int64_t status;
     char last[CHILD_LAST_LINES][512]; /* at the exit, oldest first */
     int n_last;
@@ -28,12 +29,13 @@ struct seen {
 };
 
 static void
-on_line(void *ctx, const char *line)
+on_line(void *ctx, enum child_stream from, const char *line)
 {
     struct seen *s = ctx;
     size_t n = strlen(s->text);
 
     s->lines++;
+    s->errors += from == CHILD_ERR;
     snprintf(s->text + n, sizeof s->text - n, "%s\n", line);
     if (s->lines == s->kill_at_line)
         child_kill(s->child, SIGKILL);
@@ -53,7 +55,15 @@ on_exit_(void *ctx, int64_t status, int signal)
         snprintf(s->last[s->n_last], sizeof s->last[0], "%s", line);
 }
 
-static const struct child_handlers handlers = {on_line, on_exit_};
+static void
+on_alarm(void *ctx)
+{
+    struct seen *s = ctx;
+
+    s->alarms++;
+}
+
+static const struct child_handlers handlers = {on_line, on_alarm, on_exit_};
 
 static void
 on_tick(uv_timer_t *timer)
@@ -84,8 +94,8 @@ start(struct seen *s, const char *script, const char *input)
     struct err e = ERR_INIT;
 
     memset(s, 0, sizeof *s);
-    s->child = child_new(&loop, argv, input, strlen(input), &handlers, s, &e);
-    if (!s->child)
+    s->child = child_new(&loop, argv, &handlers, s, &e);
+    if (!s->child || child_write(s->child, input, strlen(input), &e) != 0)
         printf("# %s\n", e.text);
     return s->child;
 }
@@ -101,6 +111,7 @@ test_lines(void)
     is_int(s.status, 3, "exit status");
     is_int(s.signal, 0, "no signal");
     is_int(s.lines, 3, "lines of stdout and stderr, and one without newline");
+    is_int(s.errors, 1, "which of them is of stderr");
     ok(strstr(s.text, "out\n") && strstr(s.text, "err\n") &&
            strstr(s.text, "no newline\n"),
        "each line is whole");
@@ -174,6 +185,43 @@ test_input(void)
 }
 
 static void
+test_talk(void)
+{
+    struct err e = ERR_INIT;
+    struct seen s;
+
+    ok(start(&s, "echo up; read a; echo \"$a\"; read b; echo \"$b\"; cat", ""),
+       "a child that speaks first");
+    ok(wait_for(&s.lines), "is heard before anything is written");
+    ok(child_write(s.child, "one\n", 4, &e) == 0 &&
+           child_write(s.child, "two\nthree", 9, &e) == 0,
+       "it is answered twice");
+    mem_fail_after(0);
+    is_int(child_write(s.child, "x", 1, &e), -1, "out of memory");
+    mem_fail_after(-1);
+    err_clear(&e);
+    child_close_stdin(s.child);
+    is_int(child_write(s.child, "x", 1, &e), -1, "not after the end of stdin");
+    ok(wait_for(&s.exits), "and ends");
+    is_str(s.text, "up\none\ntwo\nthree\n", "it has got both answers");
+}
+
+static void
+test_alarm(void)
+{
+    struct seen s;
+
+    ok(start(&s, "cat; echo bye", ""), "a child that says nothing");
+    child_set_alarm(s.child, 10);
+    ok(wait_for(&s.alarms), "is noticed");
+    child_set_alarm(s.child, 1);
+    child_set_alarm(s.child, 0);
+    child_close_stdin(s.child);
+    ok(wait_for(&s.exits), "and ends");
+    is_int(s.alarms, 1, "an alarm that is taken back does not go off");
+}
+
+static void
 test_kill(void)
 {
     struct seen s;
@@ -232,21 +280,18 @@ test_missing(void)
     struct seen s = {0};
     struct err e = ERR_INIT;
 
-    ok(!child_new(&loop, argv, "", 0, &handlers, &s, &e),
+    ok(!child_new(&loop, argv, &handlers, &s, &e),
        "a program that does not exist");
     is_int(e.code, ERR_SYS, "is a system error");
     is_str(e.text, "start \"./no-such-program\": no such file or directory",
            "that names it");
     uv_run(&loop, UV_RUN_NOWAIT);
     is_int(s.exits, 0, "no exit is told");
-    for (int i = 0; i < 2; i++) {
-        mem_fail_after(i);
-        err_clear(&e);
-        ok(!child_new(&loop, argv, "", 0, &handlers, &s, &e) &&
-               e.code == ERR_NOMEM,
-           "out of memory at allocation %d", i);
-        mem_fail_after(-1);
-    }
+    mem_fail_after(0);
+    err_clear(&e);
+    ok(!child_new(&loop, argv, &handlers, &s, &e) && e.code == ERR_NOMEM,
+       "out of memory");
+    mem_fail_after(-1);
 }
 
 /* What keeps workers from surviving their coordinator. */
@@ -295,6 +340,8 @@ main(void)
     test_stranger_text();
     test_last_lines();
     test_input();
+    test_talk();
+    test_alarm();
     test_kill();
     test_left_behind();
     test_missing();

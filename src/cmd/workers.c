@@ -1,0 +1,202 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "cmd/workers.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "cmd/cluster.h"
+#include "cmd/train.h"
+
+#include <signal.h>
+#include <string.h>
+
+struct place {
+    char *host; /* NULL: none */
+    bool is_remote;
+    uint32_t life; /* of the process started last */
+};
+
+struct workers {
+    struct workers_config c;
+    struct launcher *launcher;
+    struct launch_handlers h;
+    void *ctx;
+    struct buf job;                  /* its text, as all are told it */
+    char *local, *remote, *data_dir; /* as struct join wants them */
+    struct place *place;
+    size_t n;
+};
+
+/* ---- places -------------------------------------------------------------- */
+
+static int
+set_place(struct workers *w, uint32_t rank, const char *host, bool is_remote,
+          struct err *err)
+{
+    struct place *more;
+    char *name;
+
+    if (rank >= w->n) {
+        more = mem_resize(w->place, w->n, (size_t)rank + 1, sizeof *more);
+        if (!more)
+            return err_nomem(err);
+        w->place = more;
+        w->n = (size_t)rank + 1;
+    }
+    name = mem_strdup(host);
+    if (!name)
+        return err_nomem(err);
+    mem_free(w->place[rank].host);
+    w->place[rank].host = name;
+    w->place[rank].is_remote = is_remote;
+    return 0;
+}
+
+int
+workers_place(void *workers, uint32_t rank, const char *host, struct err *err)
+{
+    struct workers *w = workers;
+    bool is_remote;
+
+    if (hosts_check_name(host, err) != 0 ||
+        cluster_find(w->c.cluster, host, &is_remote, err) != 0)
+        return -1;
+    return set_place(w, rank, host, is_remote, err);
+}
+
+static int
+place_all(struct workers *w, struct err *err)
+{
+    const struct cluster *c = w->c.cluster;
+    uint32_t n = w->c.job->workers, *at = mem_alloc(n, sizeof *at);
+    int r = 0;
+
+    if (!at)
+        return err_nomem(err);
+    if (c->hosts.n > 0)
+        r = hosts_deal(&c->hosts, n, at, err);
+    for (uint32_t i = n; r == 0 && i-- > 0;) /* the array grows once */
+        r = c->hosts.n ? set_place(w, i, c->hosts.v[at[i]].name,
+                                   c->is_remote[at[i]], err)
+                       : set_place(w, i, HOST_LOCAL, false, err);
+    mem_free(at);
+    return r;
+}
+
+const char *
+workers_describe_host(const struct workers *w, uint32_t rank)
+{
+    return rank < w->n && w->place[rank].host ? w->place[rank].host : "";
+}
+
+/* ---- processes ----------------------------------------------------------- */
+
+static void
+on_line(void *ctx, uint32_t rank, const char *line)
+{
+    struct workers *w = ctx;
+
+    w->h.on_line(w->ctx, rank, line);
+}
+
+static void
+on_exit_of(void *ctx, uint32_t rank, uint32_t life, enum err_code code,
+           const char *how)
+{
+    struct workers *w = ctx;
+
+    if (life == w->place[rank].life)
+        w->h.on_exit(w->ctx, rank, life, code, how);
+}
+
+int
+workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err)
+{
+    struct workers *w = workers;
+    const struct cluster_options *o = w->c.cluster->options;
+    struct place *p = &w->place[rank];
+    struct join j = {.host = p->is_remote ? w->remote : w->local,
+                     .port = p->is_remote ? w->c.remote_port : w->c.local_port,
+                     .rank = rank,
+                     .life = life,
+                     .tls = p->is_remote ? !o->insecure : o->tls_always,
+                     .threads = w->c.job->threads,
+                     .data_dir = host_is_local(p->host) ? NULL : w->data_dir,
+                     .job_dir = w->c.job->dir,
+                     .job = w->job.data,
+                     .slow = 1.0,
+                     .pace_ms = w->c.pace_ms};
+    int r;
+
+    for (size_t i = 0; i < w->c.n_slow; i++)
+        if (w->c.slow[i].rank == rank)
+            j.slow = w->c.slow[i].factor;
+    memcpy(j.key, w->c.key, sizeof j.key);
+    r = launch_start(w->launcher, p->host, &j, err);
+    explicit_bzero(j.key, sizeof j.key);
+    if (r == 0)
+        p->life = life;
+    return r;
+}
+
+void
+workers_kill(void *workers, uint32_t rank)
+{
+    struct workers *w = workers;
+
+    launcher_kill_rank(w->launcher, rank, SIGKILL);
+}
+
+struct launcher *
+workers_get_launcher(const struct workers *w)
+{
+    return w->launcher;
+}
+
+/* ---- life ---------------------------------------------------------------- */
+
+struct workers *
+workers_new(uv_loop_t *loop, const struct workers_config *c,
+            const struct launch_handlers *h, void *ctx, struct err *err)
+{
+    static const struct launch_handlers own = {.on_line = on_line,
+                                               .on_exit = on_exit_of};
+    const struct cluster_options *o = c->cluster->options;
+    struct workers *w = mem_alloc(1, sizeof *w);
+
+    if (!w) {
+        err_nomem(err);
+        return NULL;
+    }
+    w->c = *c;
+    w->h = *h;
+    w->ctx = ctx;
+    w->job.max = JSON_MAX_BYTES;
+    w->local = mem_strdup(c->local);
+    w->remote = mem_strdup(c->cluster->remote);
+    w->data_dir = o->remote_data_dir ? mem_strdup(o->remote_data_dir) : NULL;
+    if (!w->local || !w->remote || (o->remote_data_dir && !w->data_dir))
+        err_nomem(err);
+    else if (job_dump(c->job, &w->job, err) == 0)
+        w->launcher = launcher_new(loop, &c->cluster->launch, &own, w, err);
+    if (w->launcher && place_all(w, err) == 0)
+        return w;
+    workers_free(w);
+    return NULL;
+}
+
+void
+workers_free(struct workers *w)
+{
+    if (!w)
+        return;
+    for (size_t i = 0; i < w->n; i++)
+        mem_free(w->place[i].host);
+    mem_free(w->place);
+    launcher_free(w->launcher);
+    buf_release(&w->job);
+    mem_free(w->local);
+    mem_free(w->remote);
+    mem_free(w->data_dir);
+    mem_free(w);
+}

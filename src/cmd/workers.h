@@ -1,0 +1,52 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Which workers a run has, on which host each of them runs, what they are told
+ * and how one is started again. */
+#ifndef EBSP_CMD_WORKERS_H
+#define EBSP_CMD_WORKERS_H
+
+#include "launch/launch.h"
+
+#include <stdbool.h>
+#include <stdint.h>
+
+struct cluster;
+struct err;
+struct job;
+struct train_slow;
+struct workers;
+
+/* Everything is borrowed. */
+struct workers_config {
+    const struct job *job; /* effective */
+    uint64_t data_hash;    /* of its data set */
+    const struct cluster *cluster;
+    const uint8_t *key; /* JOIN_KEY_BYTES */
+    const char *local;  /* address where workers here find the server */
+    uint16_t local_port, remote_port;
+    const struct train_slow *slow; /* emulated speeds */
+    size_t n_slow;
+    double pace_ms;
+};
+
+/* The ranks of the job are placed, none is started.  The handlers' on_exit is
+ * not called for a process whose rank has been started again since: that one is
+ * history. */
+struct workers *workers_new(uv_loop_t *loop, const struct workers_config *c,
+                            const struct launch_handlers *h, void *ctx,
+                            struct err *err);
+/* Only when none is running. */
+void workers_free(struct workers *w);
+
+/* The signatures of struct server_starter. */
+int workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err);
+/* A host as in --hosts, without slots. */
+int workers_place(void *workers, uint32_t rank, const char *host,
+                  struct err *err);
+void workers_kill(void *workers, uint32_t rank);
+
+/* "local", or the host's name; "" for a rank that has no place. */
+const char *workers_describe_host(const struct workers *w, uint32_t rank);
+/* The processes, for launcher_get_running and so on. */
+struct launcher *workers_get_launcher(const struct workers *w);
+
+#endif

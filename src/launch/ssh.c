@@ -1,0 +1,263 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+#include "launch/ssh.h"
+
+#include "base/buf.h"
+#include "base/err.h"
+#include "base/mem.h"
+#include "io/child.h"
+
+#include <ctype.h>
+#include <stddef.h>
+#include <string.h>
+
+#define MAX_WORDS 64
+
+struct ssh {
+    char *text; /* the command, with a zero behind each word */
+    const char *word[MAX_WORDS];
+    size_t n_words;
+    char *remote_path;
+};
+
+/* No program of ours may wait for somebody to type, nothing of the session is
+ * forwarded, and a connection that is shared must not be ours: it would not end
+ * with the worker. Whatever else the user's configuration says holds; host keys
+ * above all. */
+static const char *const options[] = {
+    "-T", /* no terminal */
+    "-a", /* no agent */
+    "-x", /* no X11 */
+    "-oBatchMode=yes",
+    "-oConnectTimeout=10",
+    "-oClearAllForwardings=yes",
+    "-oControlMaster=no",
+    "-oPermitLocalCommand=no",
+    "-oRemoteCommand=none",
+    "--",
+};
+
+/* ---- what the user says -------------------------------------------------- */
+
+static int
+split(struct ssh *s, const char *command, struct err *err)
+{
+    char *to = s->text;
+
+    for (const char *p = command;; s->n_words++) {
+        char quote = '\0';
+
+        while (isspace((unsigned char)*p))
+            p++;
+        if (!*p)
+            break;
+        if (s->n_words == MAX_WORDS)
+            return err_set(err, ERR_USAGE, "--ssh: more than %d words",
+                           MAX_WORDS);
+        s->word[s->n_words] = to;
+        for (; *p && (quote || !isspace((unsigned char)*p)); p++) {
+            if (quote ? *p == quote : *p == '\'' || *p == '"')
+                quote = quote ? '\0' : *p;
+            else
+                *to++ = *p;
+        }
+        if (quote)
+            return err_set(err, ERR_USAGE, "--ssh: no closing %c in \"%s\"",
+                           quote, command);
+        *to++ = '\0';
+    }
+    if (s->n_words == 0 || !*s->word[0])
+        return err_set(err, ERR_USAGE, "--ssh: expected a command, got \"%s\"",
+                       command);
+    return 0;
+}
+
+static int
+check_remote_path(const char *path, struct err *err)
+{
+    const char *p = strncmp(path, "~/", 2) == 0 ? path + 2 : path;
+
+    if (!*p || *p == '-')
+        return err_set(err, ERR_USAGE,
+                       "--remote-path: expected the path of ebsp on the "
+                       "hosts, got \"%s\"",
+                       path);
+    for (; *p; p++)
+        if (!isascii((unsigned char)*p) ||
+            (!isalnum((unsigned char)*p) && !strchr("/._+-", *p)))
+            return err_set(err, ERR_USAGE,
+                           "--remote-path \"%s\": letters, digits and /._+- "
+                           "only; anything else may mean something to a "
+                           "login shell",
+                           path);
+    return 0;
+}
+
+struct ssh *
+ssh_new(const char *command, const char *remote_path, struct err *err)
+{
+    struct ssh *s = mem_alloc(1, sizeof *s);
+
+    if (!s) {
+        err_nomem(err);
+        return NULL;
+    }
+    if (!command)
+        command = "ssh";
+    if (!remote_path)
+        remote_path = "ebsp";
+    s->text = mem_alloc(strlen(command) + 1, 1);
+    s->remote_path = mem_strdup(remote_path);
+    if (!s->text || !s->remote_path)
+        err_nomem(err);
+    else if (split(s, command, err) == 0 &&
+             check_remote_path(remote_path, err) == 0)
+        return s;
+    ssh_free(s);
+    return NULL;
+}
+
+void
+ssh_free(struct ssh *s)
+{
+    if (!s)
+        return;
+    mem_free(s->text);
+    mem_free(s->remote_path);
+    mem_free(s);
+}
+
+const char *
+ssh_get_remote_path(const struct ssh *s)
+{
+    return s->remote_path;
+}
+
+/* ---- the command --------------------------------------------------------- */
+
+/* "user@[::1]" without the brackets, which only ebsp wants. */
+static void
+put_host(char *to, const char *host)
+{
+    for (; *host; host++)
+        if (*host != '[' && *host != ']')
+            *to++ = *host;
+    *to = '\0';
+}
+
+const char **
+ssh_argv(const struct ssh *s, const char *host, const char *const *words,
+         struct err *err)
+{
+    /* ssh gets no message about our end: the kernel is asked to kill it. */
+    static const char *const guard[] = {"/proc/self/exe", "worker", "--exec"};
+    size_t n = ARRAY_LEN(guard) + s->n_words + ARRAY_LEN(options) + 4, i = 0;
+    const char **argv;
+    char *name;
+
+    for (size_t k = 0; words[k]; k++)
+        n++;
+    argv = mem_alloc(1, n * sizeof *argv + strlen(host) + 1);
+    if (!argv) {
+        err_nomem(err);
+        return NULL;
+    }
+    name = (char *)(argv + n);
+    put_host(name, host);
+    for (size_t k = 0; k < ARRAY_LEN(guard); k++)
+        argv[i++] = guard[k];
+    for (size_t k = 0; k < s->n_words; k++)
+        argv[i++] = s->word[k];
+    for (size_t k = 0; k < ARRAY_LEN(options); k++)
+        argv[i++] = options[k];
+    argv[i++] = name;
+    /* The shell makes room for ebsp, so that sshd is its parent and it dies
+     * with the session.  "exec" is the same in every shell. */
+    argv[i++] = "exec";
+    argv[i++] = s->remote_path;
+    for (size_t k = 0; words[k]; k++)
+        argv[i++] = words[k];
+    return argv;
+}
+
+/* ---- what ssh says ------------------------------------------------------- */
+
+/* What stands in its last lines, and what that means. %s: the host. */
+static const struct {
+    const char *text, *advice;
+} meanings[] = {
+    {"has changed and you have requested strict checking",
+     "its host key is not the one in known_hosts: find out why before you "
+     "forget the old one with \"ssh-keygen -R\""},
+    {"Host key verification failed",
+     "its host key is not known: run \"ssh %s true\" once by hand and compare "
+     "the fingerprint"},
+    {"Permission denied",
+     "\"ssh -oBatchMode=yes %s true\" must work without a password: put your "
+     "public key into ~/.ssh/authorized_keys there, or load it into ssh-agent"},
+    {"Could not resolve hostname",
+     "no such host: is the name right, or an alias missing in ~/.ssh/config"},
+    {"Connection refused", "no sshd answers there: does it run, on this port"},
+    {"timed out", "no answer: is the host up, and not behind a firewall"},
+    {"No route to host", "is the host up, and in this network"},
+};
+
+static const char *
+find_advice(const struct child *c)
+{
+    for (size_t k = 0; k < ARRAY_LEN(meanings); k++)
+        for (int i = 0; child_get_last_line(c, i); i++)
+            if (strstr(child_get_last_line(c, i), meanings[k].text))
+                return meanings[k].advice;
+    return NULL;
+}
+
+static bool
+says_not_found(const struct child *c)
+{
+    static const char *const texts[] = {"not found", "Unknown command",
+                                        "No such file or directory"};
+    const char *line;
+
+    for (int i = 0; (line = child_get_last_line(c, i)); i++)
+        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
+            if (strstr(line, texts[k]))
+                return true;
+    return false;
+}
+
+bool
+ssh_explain(const struct ssh *s, const char *host, int status, bool greeted,
+            const struct child *c, struct buf *to)
+{
+    const char *advice, *at;
+
+    if (greeted && status != 255)
+        return false;
+    if (greeted) {
+        buf_adds(to, "the worker was killed there, or the connection is lost "
+                     "(ssh ended with exit status 255)");
+        return true;
+    }
+    if (status == 255) {
+        buf_adds(to, "ssh cannot connect");
+        advice = find_advice(c);
+        at = advice ? strstr(advice, "%s") : NULL;
+        if (at)
+            buf_addf(to, ": %.*s%s%s", (int)(at - advice), advice, host,
+                     at + 2);
+        else if (advice)
+            buf_addf(to, ": %s", advice);
+        return true;
+    }
+    if (status == 127 || (status != 0 && says_not_found(c)))
+        buf_addf(to,
+                 "no \"%s\" there: install ebsp, or say by --remote-path "
+                 "where it is",
+                 s->remote_path);
+    else
+        buf_addf(to,
+                 "\"%s worker\" ended with exit status %d and did not say "
+                 "which ebsp it is",
+                 s->remote_path, status);
+    return true;
+}
