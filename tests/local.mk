@@ -68,7 +68,7 @@ EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim
 BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
 	tests/bats/failures.bats tests/bats/simulate.bats \
-	tests/bats/reality.bats
+	tests/bats/reality.bats tests/bats/replay.bats
 EXTRA_DIST += tests/bats/jobs.bash
 
 # zipline
@@ -87,7 +87,21 @@ BATS_TESTS += tests/bats/job-manual.bats tests/bats/run-manual.bats \
 EXTRA_DIST += tests/bats/job-keys
 
 # hostile networks
-EXTRA_DIST += tests/tools/sshd.bash
+RELAY = tests/tools/relay_pipe.c tests/tools/relay_pipe.h \
+	tests/tools/relay_rule.c tests/tools/relay_rule.h
+UNIT_TESTS += tests/unit/test_relay
+tests_unit_test_relay_SOURCES = tests/unit/test_relay.c $(RELAY)
+check_PROGRAMS += tests/tools/relay tests/tools/ssh-relay \
+	tests/tools/strangers
+tests_tools_relay_SOURCES = tests/tools/relay.c tests/tools/relay_conn.c \
+	tests/tools/relay_conn.h $(RELAY)
+tests_tools_relay_LDADD = $(LIBEBSP)
+tests_tools_ssh_relay_SOURCES = tests/tools/ssh-relay.c
+tests_tools_ssh_relay_LDADD = $(LIBEBSP)
+tests_tools_strangers_SOURCES = tests/tools/strangers.c
+tests_tools_strangers_LDADD = $(LIBEBSP)
+BATS_TESTS += tests/bats/relay.bats
+EXTRA_DIST += tests/tools/relay.bash tests/tools/sshd.bash
 
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \

@@ -34,12 +34,20 @@ load(struct policy_lib *lib, struct err *err)
     return 0;
 }
 
+bool
+policy_lib_is_path(const char *spec)
+{
+    const char *options;
+
+    return memchr(spec, '/', spec_split(spec, &options)) != NULL;
+}
+
 int
 policy_lib_open(struct policy_lib *lib, const char *spec, struct err *err)
 {
     const char *options;
     size_t n = spec_split(spec, &options);
-    int is_path = memchr(spec, '/', n) != NULL;
+    bool is_path = policy_lib_is_path(spec);
 
     *lib = (struct policy_lib){0};
     if (n == 0 || n > 4096)

@@ -5,6 +5,7 @@
 
 #include <ebsp/policy.h>
 
+#include <stdbool.h>
 #include <stddef.h>
 
 struct err;
@@ -29,6 +30,8 @@ struct policy_lib {
 int policy_lib_open(struct policy_lib *lib, const char *spec, struct err *err)
     __attribute__((warn_unused_result));
 void policy_lib_close(struct policy_lib *lib);
+/* Does the spec name a file rather than an installed policy? */
+bool policy_lib_is_path(const char *spec);
 
 /* Paths of all plugins that short names can reach, sorted by name, the first
  * found of each name; free with fs_names_free. */

@@ -28,7 +28,8 @@ struct learner {
     float *scratch;         /* compute.params of its own */
     struct ledger ledger;
     struct evaluator *evaluator;
-    struct pupil *pupil;
+    struct pupil *pupil; /* [n_pupils] */
+    uint32_t n_pupils;
     struct msg_cursor *step;
     uint32_t cap_steps;
 };
@@ -51,9 +52,8 @@ learner_new(const struct job *job, struct err *err)
                          err);
     buf_release(&text);
     l->scratch = l->compute.params;
-    l->pupil = mem_alloc(job->workers, sizeof *l->pupil);
-    if (r == 0 && !l->pupil)
-        r = err_nomem(err);
+    if (r == 0)
+        r = learner_reserve(l, job->workers, err);
     if (r == 0)
         r = ledger_init(&l->ledger, job, l->compute.data, err);
     if (r == 0) {
@@ -73,7 +73,7 @@ learner_free(struct learner *l)
 {
     if (!l)
         return;
-    for (uint32_t i = 0; l->pupil && i < l->job->workers; i++) {
+    for (uint32_t i = 0; i < l->n_pupils; i++) {
         struct pupil *p = &l->pupil[i];
 
         if (p->pulled)
@@ -90,6 +90,27 @@ learner_free(struct learner *l)
     l->compute.params = l->scratch;
     compute_release(&l->compute);
     mem_free(l);
+}
+
+int
+learner_reserve(struct learner *l, uint32_t workers, struct err *err)
+{
+    struct pupil *more;
+
+    if (workers <= l->n_pupils)
+        return 0;
+    more = mem_resize(l->pupil, l->n_pupils, workers, sizeof *more);
+    if (!more)
+        return err_nomem(err);
+    l->pupil = more;
+    l->n_pupils = workers;
+    return 0;
+}
+
+uint32_t
+learner_get_workers(const struct learner *l)
+{
+    return l->n_pupils;
 }
 
 struct ledger *
@@ -155,21 +176,17 @@ copy_steps(struct learner *l, const struct share *s, struct err *err)
     return 0;
 }
 
-int
-learner_release(struct learner *l, uint32_t worker,
-                const struct host_release *how, bool *none, struct err *err)
+/* Computes the contribution to the order in p->share. */
+static int
+compute_share(struct learner *l, struct pupil *p,
+              const struct host_release *how, struct err *err)
 {
-    struct pupil *p = &l->pupil[worker];
     size_t bytes = l->compute.t->n_floats * sizeof(float);
     struct msg_order order;
     struct msg_push told;
     const float *push;
     int r;
 
-    if (ledger_take(&l->ledger, &p->share, worker, how, none, err) != 0)
-        return -1;
-    if (*none)
-        return 0;
     if (choose_params(l, p, how, err) != 0 ||
         copy_steps(l, &p->share, err) != 0)
         return -1;
@@ -189,12 +206,6 @@ learner_release(struct learner *l, uint32_t worker,
     if (r != 0)
         return -1;
     memcpy(p->push, push, bytes);
-    if (!isfinite(told.loss) || !isfinite(told.norm))
-        return err_set(err, ERR_DIVERGED,
-                       "diverged: training loss %g, gradient norm %g in "
-                       "iteration %llu of worker %u",
-                       told.loss, told.norm, (unsigned long long)told.iteration,
-                       worker);
     p->told = (struct host_push){.samples = told.samples,
                                  .steps = told.n_steps,
                                  .loss = told.loss,
@@ -203,20 +214,55 @@ learner_release(struct learner *l, uint32_t worker,
 }
 
 int
+learner_release(struct learner *l, uint32_t worker,
+                const struct host_release *how, bool *none, struct err *err)
+{
+    struct pupil *p = &l->pupil[worker];
+
+    if (ledger_take(&l->ledger, &p->share, worker, how, none, err) != 0)
+        return -1;
+    return *none ? 0 : compute_share(l, p, how, err);
+}
+
+int
+learner_retry(struct learner *l, uint32_t worker, struct err *err)
+{
+    struct pupil *p = &l->pupil[worker];
+    struct host_release how = {.contribution = p->share.contribution};
+
+    p->share.version = store_get_version(l->ledger.store);
+    return compute_share(l, p, &how, err);
+}
+
+int
+learner_check(const struct learner *l, uint32_t worker, struct err *err)
+{
+    const struct pupil *p = &l->pupil[worker];
+
+    if (isfinite(p->told.loss) && isfinite(p->told.gradient_norm))
+        return 0;
+    return err_set(err, ERR_DIVERGED,
+                   "diverged: training loss %g, gradient norm %g in "
+                   "iteration %llu of worker %u",
+                   p->told.loss, p->told.gradient_norm,
+                   (unsigned long long)p->share.iteration, worker);
+}
+
+int
 learner_add(struct learner *l, uint32_t worker, double weight, struct err *err)
 {
     struct pupil *p = &l->pupil[worker];
 
+    if (learner_check(l, worker, err) != 0)
+        return -1;
     return ledger_add(&l->ledger, &p->share, p->push, weight, err);
 }
 
 int
-learner_commit(struct learner *l, double weight, uint32_t pushes,
+learner_commit(struct learner *l, double weight, uint32_t pushes, double *lr,
                struct err *err)
 {
-    double lr;
-
-    return ledger_commit(&l->ledger, weight, pushes, &lr, err);
+    return ledger_commit(&l->ledger, weight, pushes, lr, err);
 }
 
 int

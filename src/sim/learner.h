@@ -15,22 +15,32 @@
 struct err;
 struct learner;
 
-/* Opens the job's data. `job` must outlive the learner. */
+/* For the job's number of workers; opens its data. `job` must outlive it. */
 struct learner *learner_new(const struct job *job, struct err *err);
 void learner_free(struct learner *l);
+/* There may be workers 0 .. workers-1 from here on. */
+int learner_reserve(struct learner *l, uint32_t workers, struct err *err);
+uint32_t learner_get_workers(const struct learner *l);
 struct ledger *learner_get_ledger(struct learner *l);
 
 int learner_release(struct learner *l, uint32_t worker,
                     const struct host_release *how, bool *none,
                     struct err *err);
+/* The worker's order again, on the parameters of now. */
+int learner_retry(struct learner *l, uint32_t worker, struct err *err);
+/* ERR_DIVERGED when its contribution is not finite; learner_add refuses it,
+ * too. */
+int learner_check(const struct learner *l, uint32_t worker, struct err *err);
 /* Of the contribution that was computed at the release. */
 const struct host_push *learner_get_push(const struct learner *l,
                                          uint32_t worker);
 const struct share *learner_get_share(const struct learner *l, uint32_t worker);
 int learner_add(struct learner *l, uint32_t worker, double weight,
                 struct err *err);
+/* *lr: the learning rate that was used. */
 int learner_commit(struct learner *l, double weight, uint32_t pushes,
-                   struct err *err);
+                   double *lr, struct err *err);
+/* The mini-batches of its order go back to the queue. */
 int learner_drop(struct learner *l, uint32_t worker, struct err *err);
 int learner_evaluate(struct learner *l, struct evaluation *e, struct err *err);
 

@@ -4,97 +4,115 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
-#include "sim/learner.h"
-#include "sim/trace.h"
-#include "wire/msg.h"
-
-#include <ebsp/policy.h>
+#include "base/str.h"
+#include "sim/replay_impl.h"
 
 #include <inttypes.h>
-#include <math.h>
 #include <stdlib.h>
 #include <string.h>
 
-struct replay {
-    const struct job *job;
-    struct learner *l;
-    struct replay_result *result;
-    bool over;
-};
-
-static int
-get_rank(const struct replay *p, const struct jcur *e, uint32_t *rank,
-         struct err *err)
+int
+replay_get_rank(const struct replay *p, uint32_t *rank, struct err *err)
 {
     int64_t v = 0;
 
-    if (jcur_int(e, "rank", 0, p->job->workers - 1, &v, err) != 0)
+    if (jcur_int(&p->at, "rank", 0, learner_get_workers(p->l) - 1, &v, err) !=
+        0)
         return -1;
     *rank = (uint32_t)v;
     return 0;
 }
 
-/* Of a worker whose contribution is not settled yet, as ADD and DROP are. */
-static int
-get_pending(const struct replay *p, const struct jcur *e, uint32_t *rank,
-            struct err *err)
+const char *
+replay_describe(const struct replay *p, char *to, size_t cap)
 {
-    if (get_rank(p, e, rank, err) != 0)
-        return -1;
-    if (learner_get_share(p->l, *rank)->n > 0)
-        return 0;
-    return jcur_fail(e, err, "no contribution of worker %u is pending", *rank);
+    int64_t rank = -1;
+
+    if (jcur_int_or(&p->at, "rank", 0, UINT32_MAX, &rank, NULL) != 0 ||
+        rank < 0)
+        str_printf(to, cap, "%s", p->event);
+    else
+        str_printf(to, cap, "%s of worker %" PRId64, p->event, rank);
+    return to;
 }
 
-/* The mini-batches come out of the same seeded order again; when they do not,
- * recording and job do not belong together. */
-static int
-on_release(struct replay *p, const struct jcur *e, struct err *err)
-{
-    struct host_release how = {.steps = 1, .lr_factor = 1.0};
-    int64_t keep = 0, contribution = 0, steps = 1, batch = 0, epoch = 0,
-            first = 0, count = 0;
-    const struct share *s;
-    uint32_t rank;
-    bool none;
+/* ---- the policy ---------------------------------------------------------- */
 
-    if (get_rank(p, e, &rank, err) != 0 ||
-        jcur_int_or(e, "keep", 0, 1, &keep, err) != 0 ||
-        jcur_int_or(e, "contribution", EBSP_PUSH_GRADIENT, EBSP_PUSH_MODEL,
-                    &contribution, err) != 0 ||
-        jcur_num_or(e, "lr_factor", 0, INFINITY, &how.lr_factor, err) != 0 ||
-        jcur_int_or(e, "batch", 0, UINT32_MAX, &batch, err) != 0 ||
-        jcur_int(e, "steps", 1, WIRE_MAX_STEPS, &steps, err) != 0 ||
-        jcur_int(e, "epoch", 0, UINT32_MAX, &epoch, err) != 0 ||
-        jcur_int(e, "first", 0, INT64_MAX, &first, err) != 0 ||
-        jcur_int(e, "count", 1, UINT32_MAX, &count, err) != 0)
+/* Opens the plugin that is to take part; *why is filled where none does. */
+static int
+open_policy(struct replay *p, struct err *why, struct err *err)
+{
+    const char *spec = "", *version = "";
+
+    if (jcur_str(&p->at, "spec", &spec, err) != 0 ||
+        jcur_str(&p->at, "plugin_version", &version, err) != 0)
         return -1;
-    how.keep = keep;
-    how.contribution = (uint32_t)contribution;
-    how.steps = (uint32_t)steps;
-    how.batch = (uint32_t)batch;
-    s = learner_get_share(p->l, rank);
-    if (s->n > 0)
-        return jcur_fail(e, err, "worker %u is released a second time", rank);
-    if (how.keep && s->iteration == 0)
-        return jcur_fail(e, err, "worker %u has no parameters to keep", rank);
-    if (learner_release(p->l, rank, &how, &none, err) != 0)
-        return -1;
-    if (none || s->n != how.steps || s->cursor[0].epoch != epoch ||
-        s->cursor[0].first != (uint64_t)first ||
-        s->cursor[0].count != (uint64_t)count)
-        return jcur_fail(e, err,
-                         "the recorded mini-batch is not the next one of this "
-                         "job: was job.json changed?");
+    if (p->c->policy)
+        return policy_lib_open(&p->lib, p->c->policy, err);
+    if (p->c->follow)
+        err_set(why, ERR_POLICY, "as asked for");
+    else if (policy_lib_is_path(spec) || policy_lib_is_path(p->c->job->policy))
+        err_set(
+            why, ERR_POLICY,
+            "a plugin that is a file (\"%.200s\") is loaded only when asked "
+            "for with --policy",
+            policy_lib_is_path(spec) ? spec : p->c->job->policy);
+    else if (policy_lib_open(&p->lib, spec, why) == 0 &&
+             strcmp(p->lib.p.version, version) != 0) {
+        err_set(why, ERR_POLICY,
+                "plugin \"%s\" has version %.60s, recorded is %.60s (use it "
+                "anyway: --policy)",
+                p->lib.p.name, p->lib.p.version, version);
+        policy_lib_close(&p->lib);
+    }
     return 0;
 }
 
 static int
-on_end(struct replay *p, const struct jcur *e, struct err *err)
+on_policy(struct replay *p, struct err *err)
+{
+    struct host_config hc = {.lib = &p->lib,
+                             .driver = &replay_driver,
+                             .ctx = p,
+                             .seed = p->c->job->seed};
+    int64_t max_workers = 0, clock = 0;
+    struct err why = ERR_INIT;
+
+    if (p->has_policy)
+        return jcur_fail(&p->at, err,
+                         "the continuation of a run begins here, only whole "
+                         "runs can be replayed");
+    if (jcur_int(&p->at, "max_workers", 1, JOB_MAX_WORKERS, &max_workers,
+                 err) != 0 ||
+        jcur_int(&p->at, "clock", INT64_MIN / 4, INT64_MAX / 4, &clock, err) !=
+            0 ||
+        learner_reserve(p->l, (uint32_t)max_workers, err) != 0)
+        return -1;
+    p->has_policy = true;
+    p->now_ns = INT64_MIN;
+    if (replay_take_time(p, err) != 0)
+        return -1;
+    p->zero_ns = clock - p->now_ns;
+    p->now_ns = clock;
+    if (open_policy(p, &why, err) != 0)
+        return -1;
+    str_printf(p->result->why_alone, sizeof p->result->why_alone, "%s",
+               why.text);
+    if (why.code != ERR_OK)
+        return 0;
+    hc.max_workers = (uint32_t)max_workers;
+    p->host = host_new(&hc, err);
+    return p->host ? 0 : -1;
+}
+
+/* ---- the recording ------------------------------------------------------- */
+
+static int
+on_end(struct replay *p, struct err *err)
 {
     const char *hash = "";
 
-    if (jcur_str(e, "params_hash", &hash, err) != 0)
+    if (jcur_str(&p->at, "params_hash", &hash, err) != 0)
         return -1;
     p->result->recorded_hash = strtoull(hash, NULL, 16);
     p->result->has_recorded = true;
@@ -103,80 +121,95 @@ on_end(struct replay *p, const struct jcur *e, struct err *err)
 }
 
 static int
-on_event(struct replay *p, const char *event, const struct jcur *e,
-         struct err *err)
+on_action(struct replay *p, struct err *err)
 {
-    double weight = 0;
-    int64_t pushes = 0, version = 0;
-    uint32_t rank;
+    char then[64];
 
-    if (!strcmp(event, "release"))
-        return on_release(p, e, err);
-    if (!strcmp(event, "end"))
-        return on_end(p, e, err);
-    if (!strcmp(event, "start")) {
-        if (jcur_int(e, "version", 0, INT64_MAX, &version, err) != 0)
-            return -1;
-        return version == 0
-                   ? 0
-                   : jcur_fail(e, err,
-                               "this is the continuation of a run from "
-                               "version %" PRId64 ", only whole runs can be "
-                               "replayed",
-                               version);
-    }
-    if (!strcmp(event, "add")) {
-        if (get_pending(p, e, &rank, err) != 0 ||
-            jcur_num(e, "weight", -INFINITY, INFINITY, &weight, err) != 0)
-            return -1;
-        return learner_add(p->l, rank, weight, err);
-    }
-    if (!strcmp(event, "commit")) {
-        if (jcur_num(e, "weight", -INFINITY, INFINITY, &weight, err) != 0 ||
-            jcur_int(e, "pushes", 1, UINT32_MAX, &pushes, err) != 0)
-            return -1;
-        return learner_commit(p->l, weight, (uint32_t)pushes, err);
-    }
-    if (!strcmp(event, "drop")) {
-        if (get_pending(p, e, &rank, err) != 0)
-            return -1;
-        return learner_drop(p->l, rank, err);
-    }
-    return 0; /* the rest is for people */
+    if (!p->host)
+        return replay_follow(p, err);
+    return err_set(err, ERR_FAIL,
+                   "%s:%d: the recording has \"%s\", the policy now does "
+                   "nothing more",
+                   p->trace.path, p->trace.number,
+                   replay_describe(p, then, sizeof then));
+}
+
+/* The events that matter; the rest is for people. */
+static const struct kind {
+    const char *event;
+    int (*handle)(struct replay *p, struct err *err);
+} kinds[] = {
+    {"policy", on_policy},
+    {"join", replay_on_join},
+    {"start", replay_on_start},
+    {"push", replay_on_push},
+    {"retry", replay_on_retry},
+    {"leave", replay_on_leave},
+    {"wake", replay_on_wake},
+    {"add", on_action},
+    {"commit", on_action},
+    {"drop", on_action},
+    {"release", on_action},
+    {"failure", NULL},
+    {"end", on_end},
+};
+
+static const struct kind *
+find_kind(const char *event)
+{
+    for (size_t i = 0; i < ARRAY_LEN(kinds); i++)
+        if (!strcmp(kinds[i].event, event))
+            return &kinds[i];
+    return NULL;
+}
+
+int
+replay_next(struct replay *p, struct err *err)
+{
+    int r;
+
+    do
+        r = trace_next(&p->trace, &p->event, &p->at, err);
+    while (r == 1 && !find_kind(p->event));
+    if (r == 0)
+        p->over = true;
+    return r < 0 ? -1 : 0;
 }
 
 static int
 replay_events(struct replay *p, const char *path, struct err *err)
 {
-    struct trace t;
-    const char *event;
-    struct jcur root;
-    int r;
+    int r = 0;
 
-    if (trace_open(&t, path, err) != 0)
+    if (trace_open(&p->trace, path, err) != 0)
         return -1;
-    while (!p->over && (r = trace_next(&t, &event, &root, err)) == 1)
-        if ((r = on_event(p, event, &root, err)) != 0) {
-            if (err->code != ERR_CONFIG) /* those tell the place */
-                err_wrap(err, "%s:%d", path, t.number);
+    while (!p->over && (r = replay_next(p, err)) == 0 && !p->over) {
+        const struct kind *k = find_kind(p->event);
+        int line = p->trace.number;
+
+        if (k->handle && (r = k->handle(p, err)) != 0) {
+            /* those tell the place */
+            if (err->code != ERR_CONFIG && err->code != ERR_FAIL)
+                err_wrap(err, "%s:%d", path, line);
             break;
         }
-    trace_close(&t);
-    return p->over || r == 0 ? 0 : -1;
+    }
+    trace_close(&p->trace);
+    return r;
 }
 
 int
-replay_run(const char *run, const struct job *job, struct replay_result *result,
+replay_run(const struct replay_config *c, struct replay_result *result,
            struct err *err)
 {
-    struct replay p = {.job = job, .result = result};
-    char *path = fs_join(run, "events.jsonl");
+    struct replay p = {.c = c, .result = result, .left = UINT32_MAX};
+    char *path = fs_join(c->run, "events.jsonl");
     struct ledger *ledger;
     int r = path ? 0 : err_nomem(err);
 
     memset(result, 0, sizeof *result);
     if (r == 0) {
-        p.l = learner_new(job, err);
+        p.l = learner_new(c->job, err);
         r = p.l ? replay_events(&p, path, err) : -1;
     }
     if (r == 0)
@@ -187,6 +220,8 @@ replay_run(const char *run, const struct job *job, struct replay_result *result,
         result->updates = store_get_version(ledger->store);
         result->hash = ledger_params_hash(ledger);
     }
+    host_free(p.host);
+    policy_lib_close(&p.lib);
     learner_free(p.l);
     mem_free(path);
     return r;

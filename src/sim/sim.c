@@ -70,12 +70,14 @@ on_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
     struct sim *s = ctx;
     int64_t start =
         s->now_ns > s->server_free_ns ? s->now_ns : s->server_free_ns;
+    double lr;
 
     s->server_free_ns = later(start, s->c->net.apply_ns);
     s->r->updates++;
     s->r->samples += samples;
-    return s->c->learner ? learner_commit(s->c->learner, weight, pushes, err)
-                         : 0;
+    return s->c->learner
+               ? learner_commit(s->c->learner, weight, pushes, &lr, err)
+               : 0;
 }
 
 static int
@@ -207,8 +209,11 @@ handle_push(struct sim *s, uint32_t worker, struct err *err)
     struct host_push push = {.samples = (uint64_t)w->steps * s->c->batch,
                              .steps = w->steps};
 
-    if (s->c->learner)
+    if (s->c->learner) {
+        if (learner_check(s->c->learner, worker, err) != 0)
+            return -1;
         push = *learner_get_push(s->c->learner, worker);
+    }
     push.compute_ns = w->computing_ns;
     w->held_since_ns = s->now_ns;
     s->r->iterations += w->steps;

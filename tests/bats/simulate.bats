@@ -93,62 +93,6 @@ costs() {
     json_true o.json '(.[0].seconds - 3 | fabs) < 1e-6'
 }
 
-@test "a replay reaches the bits of an asynchronous run" {
-    blobs_job j.json
-    expect 0 train j.json -r run -q -n 4 -p asp
-    expect 0 replay run --json
-    echo "$output" >o.json
-    json_true o.json '.identical == true and .updates == 96'
-    [ "$(json o.json .params_hash)" = "$(hash_of run)" ]
-}
-
-@test "a replay reaches the bits of local steps with momentum and short batches" {
-    # 480 samples are 25 mini-batches of 19 and one of 5; orders of several
-    # steps go from one epoch into the next
-    blobs_job j.json '.batch = 19'
-    for kind in dynamic iid; do
-        rm -rf run
-        expect 0 train j.json -r run -q -n 4 --pace 2 --slow 0:3 \
-            -p elasticbsp:between=local --set "assignment={\"type\":\"$kind\"}"
-        expect 0 replay run --json
-        echo "$output" >o.json
-        json_true o.json '.identical == true and .samples == 1920'
-    done
-}
-
-@test "a recording that cannot be is refused with its line" {
-    blobs_job j.json
-    expect 0 train j.json -r run -q -n 2 -p backup
-    mkdir bad && cp run/job.json bad
-    first() { grep -m 1 "\"event\":\"$1\"" run/events.jsonl; }
-    damaged() { # WHY SED-PROGRAM EVENT...
-        local why=$1 program=$2
-        shift 2
-        for kind; do first "$kind"; done | sed "$program" >bad/events.jsonl
-        run_ebsp replay bad
-        [[ $status -eq 3 || $status -eq 7 ]]
-        stderr_has "bad/events.jsonl:$#:"
-        stderr_has "$why"
-    }
-    damaged "no contribution of worker" "" start add
-    damaged "no contribution of worker" "" start drop
-    damaged "nothing to commit" "" start commit
-    damaged "released a second time" "" start release release
-    damaged "no parameters to keep" 's/"steps"/"keep":1,"steps"/' start release
-    damaged "expected an integer" 's/"steps":1/"steps":4000000000/' start release
-}
-
-@test "a replay notices a changed recording" {
-    blobs_job j.json
-    expect 0 train j.json -r run -q -n 2 -p asp
-    sed -i '0,/"weight":1,/s/"weight":1,/"weight":2,/' run/events.jsonl
-    expect 1 replay run
-    stderr_has "differ"
-    jq '.workers = 1' run/job.json >x && mv x run/job.json
-    expect 3 replay run
-    stderr_has "events.jsonl:"
-}
-
 @test "training in virtual time is deterministic and equals bsp on machines" {
     blobs_job j.json
     expect 0 simulate --train j.json -n 4 -p bsp -p asp --speeds 'all:100;0:300' --json -q
