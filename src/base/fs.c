@@ -14,6 +14,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <unistd.h>
 
 int
@@ -210,6 +211,17 @@ fs_size(const char *path, uint64_t *n_bytes, struct err *err)
     if (stat(path, &st) != 0)
         return err_errno(err, "%s", path);
     *n_bytes = (uint64_t)st.st_size;
+    return 0;
+}
+
+int
+fs_space(const char *path, uint64_t *n_bytes, struct err *err)
+{
+    struct statvfs st;
+
+    if (statvfs(path, &st) != 0)
+        return err_errno(err, "%s", path);
+    *n_bytes = (uint64_t)st.f_bavail * st.f_frsize;
     return 0;
 }
 

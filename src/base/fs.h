@@ -33,6 +33,8 @@ int fs_remove(const char *path, struct err *err);
 bool fs_exists(const char *path);
 bool fs_is_dir(const char *path);
 int fs_size(const char *path, uint64_t *n_bytes, struct err *err);
+/* What an ordinary user can still write to this file system. */
+int fs_space(const char *path, uint64_t *n_bytes, struct err *err);
 /* "dir/name" (name alone when it is absolute or dir is ""); free with
  * mem_free.  NULL when out of memory. */
 char *fs_join(const char *dir, const char *name);

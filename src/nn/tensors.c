@@ -19,23 +19,47 @@ _Static_assert(__BYTE_ORDER__ == __ORDER_LITTLE_ENDIAN__ && sizeof(float) == 4,
                "safetensors are little-endian 32-bit floats");
 
 int
+tensors_image_init(struct tensors_image *f, const struct segtab *t,
+                   const float *v, const struct tensors_meta *meta,
+                   size_t n_meta, struct err *err)
+{
+    *f = (struct tensors_image){
+        .header = BUF_INIT(TENSORS_PREFIX + JSON_MAX_BYTES),
+        .part = mem_alloc(t->n + 1, sizeof *f->part),
+        .n_parts = t->n + 1,
+    };
+    if (!f->part ||
+        tensors_header_write(t, meta, n_meta, &f->header, err) != 0) {
+        err_nomem(err);
+        tensors_image_release(f);
+        return -1;
+    }
+    f->part[0] = (struct fs_part){f->header.data, f->header.len};
+    for (size_t i = 0; i < t->n; i++)
+        f->part[i + 1] = (struct fs_part){v + t->seg[i].offset,
+                                          t->seg[i].count * sizeof(float)};
+    return 0;
+}
+
+void
+tensors_image_release(struct tensors_image *f)
+{
+    buf_release(&f->header);
+    mem_free(f->part);
+    f->part = NULL;
+}
+
+int
 tensors_save(const char *path, const struct segtab *t, const float *v,
              const struct tensors_meta *meta, size_t n_meta, struct err *err)
 {
-    struct buf head = BUF_INIT(TENSORS_PREFIX + JSON_MAX_BYTES);
-    struct fs_part *part = mem_alloc(t->n + 1, sizeof *part);
-    int r = part ? tensors_header_write(t, meta, n_meta, &head, err)
-                 : err_nomem(err);
+    struct tensors_image f;
+    int r;
 
-    if (r == 0) {
-        part[0] = (struct fs_part){head.data, head.len};
-        for (size_t i = 0; i < t->n; i++)
-            part[i + 1] = (struct fs_part){v + t->seg[i].offset,
-                                           t->seg[i].count * sizeof(float)};
-        r = fs_write_parts(path, part, t->n + 1, err);
-    }
-    mem_free(part);
-    buf_release(&head);
+    if (tensors_image_init(&f, t, v, meta, n_meta, err) != 0)
+        return -1;
+    r = fs_write_parts(path, f.part, f.n_parts, err);
+    tensors_image_release(&f);
     return r;
 }
 

@@ -6,13 +6,30 @@
 #ifndef EBSP_NN_TENSORS_H
 #define EBSP_NN_TENSORS_H
 
+#include "base/buf.h"
 #include "nn/segment.h"
 
+#include <stddef.h>
+
 struct err;
+struct fs_part;
 
 struct tensors_meta {
     const char *key, *value;
 };
+
+/* A file in memory, in the order in which its parts are written: its header,
+ * then each segment of the table, gaps left out.  The parts point into v. */
+struct tensors_image {
+    struct buf header;
+    struct fs_part *part;
+    size_t n_parts;
+};
+/* After an error there is nothing to release. */
+int tensors_image_init(struct tensors_image *f, const struct segtab *t,
+                       const float *v, const struct tensors_meta *meta,
+                       size_t n_meta, struct err *err);
+void tensors_image_release(struct tensors_image *f);
 
 /* Whole file at once (temporary file, fsync, rename).  Every segment of the
  * table under its name, gaps left out. */
