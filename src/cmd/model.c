@@ -3,10 +3,11 @@
 
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
 #include "base/vec.h"
-#include "job/rundir.h"
 #include "nn/tensors.h"
+#include "ps/checkpoint.h"
 
 #include <math.h>
 #include <string.h>
@@ -19,24 +20,38 @@ ends_with(const char *s, const char *end)
     return n >= m && !strcmp(s + n - m, end);
 }
 
+/* A folder with a model is a checkpoint, another one is taken for a run, and
+ * its newest whole checkpoint is meant.  NULL: an error. */
+static char *
+find_checkpoint(const char *path, struct err *err)
+{
+    struct log log = {.console = stderr, .console_level = LOG_WARN};
+    char *file = fs_join(path, "model.safetensors"), *found = NULL;
+    bool is_checkpoint = file && fs_exists(file);
+
+    mem_free(file);
+    if (!file) {
+        err_nomem(err);
+    } else if (is_checkpoint) {
+        if (checkpoint_check(path, err) == 0 && !(found = mem_strdup(path)))
+            err_nomem(err);
+    } else if (checkpoint_find(path, &log, &found, err) == 0 && !found) {
+        err_set(err, ERR_SYS, "%s: there is no checkpoint in this folder",
+                path);
+    }
+    return found;
+}
+
 /* The safetensors file that a folder means. */
 static char *
 find_file(const char *path, struct err *err)
 {
-    char *file = fs_join(path, "model.safetensors"), *newest;
+    char *dir = find_checkpoint(path, err), *file;
 
-    if (!file) {
-        err_nomem(err);
+    if (!dir)
         return NULL;
-    }
-    if (fs_exists(file))
-        return file;
-    mem_free(file);
-    newest = rundir_find_checkpoint(path, err);
-    if (!newest)
-        return NULL;
-    file = fs_join(newest, "model.safetensors");
-    mem_free(newest);
+    file = fs_join(dir, "model.safetensors");
+    mem_free(dir);
     if (!file)
         err_nomem(err);
     return file;

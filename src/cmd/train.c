@@ -171,6 +171,8 @@ parse(int key, char *arg, struct argp_state *state)
                        "--resume RUN takes the job of the run; "
                        "\"%s\" is too much",
                        o->job);
+        if (o->resume && !*o->resume)
+            argp_error(state, "--resume: expected a run directory, got \"\"");
         if (o->resume && o->run_dir)
             argp_error(state, "--resume goes on in its own run directory");
         return 0;
@@ -226,6 +228,8 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
 
     if (!o->resume)
         return job_load(j, o->job, o->overrides.v, o->overrides.n, err);
+    if (rundir_check(o->resume, err) != 0)
+        return err_wrap(err, "resume");
     path = fs_join(o->resume, "job.json");
     r = path ? job_load(j, path, o->overrides.v, o->overrides.n, err)
              : err_nomem(err);
@@ -238,7 +242,6 @@ static int
 run_job(const struct train_options *o, struct err *err)
 {
     struct train t = {.options = o};
-    char *checkpoint = NULL;
     struct err missing = ERR_INIT;
     int r = -1;
 
@@ -258,14 +261,9 @@ run_job(const struct train_options *o, struct err *err)
         r = 0;
         goto out;
     }
-    if (r == 0 && o->resume) {
-        checkpoint = rundir_find_checkpoint(o->resume, err);
-        r = checkpoint ? 0 : -1;
-    }
     if (r == 0)
-        r = train_run(&t, checkpoint, err);
+        r = train_run(&t, err);
 out:
-    mem_free(checkpoint);
     dataset_free(t.data);
     policy_lib_close(&t.policy);
     cluster_release(&t.cluster);

@@ -40,7 +40,6 @@ struct train {
     int signal; /* set by train_run: what it was interrupted by, or 0 */
 };
 
-/* checkpoint: to resume from, or NULL. */
-int train_run(struct train *t, const char *checkpoint, struct err *err);
+int train_run(struct train *t, struct err *err);
 
 #endif

@@ -14,6 +14,7 @@
 #include "cmd/workers.h"
 #include "job/events.h"
 #include "job/rundir.h"
+#include "ps/checkpoint.h"
 #include "ps/server.h"
 
 #include <errno.h>
@@ -30,7 +31,8 @@
 
 struct running {
     struct train *t;
-    char *run; /* run directory */
+    char *run;        /* run directory */
+    char *checkpoint; /* to go on from, or NULL */
     uv_loop_t loop;
     uv_timer_t tick;
     uv_signal_t signal[3];
@@ -161,6 +163,22 @@ open_run(struct running *r, bool resumed, struct err *err)
     return r->log_file ? 0 : -1;
 }
 
+/* The checkpoint that a run goes on from.  One that was cut off before its
+ * first one begins again: the seed makes the same of it. */
+static int
+find_checkpoint(struct running *r, struct err *err)
+{
+    if (!r->t->options->resume)
+        return 0;
+    if (checkpoint_find(r->run, &r->log, &r->checkpoint, err) != 0)
+        return err_wrap(err, "resume");
+    if (!r->checkpoint)
+        log_warn(&r->log, "run",
+                 "%s: there is no checkpoint yet: begins from the start",
+                 r->run);
+    return 0;
+}
+
 /* job.json and the first event; a resumed run is left as it was until its
  * checkpoint is known to fit. */
 static int
@@ -169,6 +187,8 @@ begin_run(struct running *r, bool resumed, struct err *err)
     struct buf text = BUF_INIT(JSON_MAX_BYTES);
     int x = job_dump(&r->t->job, &text, err);
 
+    if (resumed)
+        rundir_clean(r->run, &r->log);
     if (x == 0)
         x = write_in_run(r, "job.json", &text, err);
     buf_release(&text);
@@ -317,7 +337,7 @@ run_loop(struct running *r)
 }
 
 static int
-run_all(struct running *r, const char *checkpoint, struct err *err)
+run_all(struct running *r, struct err *err)
 {
     struct server_config c = {
         .job = &r->t->job,
@@ -325,7 +345,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
         .augment = &r->t->augment,
         .policy = &r->t->policy,
         .run = r->run,
-        .resume = checkpoint,
+        .resume = r->checkpoint,
         .host = loopback,
         .key = r->key,
         .events = r->events,
@@ -335,7 +355,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
     struct err why = ERR_INIT;
 
     r->server = server_new(&r->loop, &c, err);
-    if (!r->server || begin_run(r, checkpoint != NULL, err) != 0)
+    if (!r->server || begin_run(r, r->t->options->resume != NULL, err) != 0)
         return -1;
     if (make_workers(r, err) != 0)
         return -1;
@@ -351,7 +371,7 @@ run_all(struct running *r, const char *checkpoint, struct err *err)
 }
 
 int
-train_run(struct train *t, const char *checkpoint, struct err *err)
+train_run(struct train *t, struct err *err)
 {
     const struct train_options *o = t->options;
     struct running *r = mem_alloc(1, sizeof *r);
@@ -386,8 +406,9 @@ train_run(struct train *t, const char *checkpoint, struct err *err)
             uv_signal_init(&r->loop, &r->signal[i]);
             r->signal[i].data = r;
         }
-        if (open_run(r, checkpoint != NULL, err) == 0)
-            x = run_all(r, checkpoint, err);
+        if (open_run(r, o->resume != NULL, err) == 0 &&
+            find_checkpoint(r, err) == 0)
+            x = run_all(r, err);
         close_all(r);
         uv_loop_close(&r->loop);
     }
@@ -397,6 +418,7 @@ train_run(struct train *t, const char *checkpoint, struct err *err)
     if (r->log_file)
         fclose(r->log_file);
     explicit_bzero(r->key, sizeof r->key);
+    mem_free(r->checkpoint);
     mem_free(r->run);
     mem_free(r);
     return x;

@@ -4,11 +4,15 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
+#include "base/log.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 #include <ctype.h>
 #include <errno.h>
-#include <stdbool.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -88,52 +92,149 @@ rundir_new(const char *wanted, const char *job_name, struct err *err)
     return NULL;
 }
 
-static bool
-is_checkpoint(const char *run, const char *name)
-{
-    const char *digits = name + strlen(PREFIX);
-    char *state;
-    bool whole;
-
-    if (strncmp(name, PREFIX, strlen(PREFIX)) != 0 ||
-        strspn(digits, "0123456789") != strlen(digits) || !*digits)
-        return false;
-    state = mem_printf("%s/%s/state.json", run, name);
-    whole = state && fs_exists(state);
-    mem_free(state);
-    return whole;
-}
-
 int
-rundir_list_checkpoints(const char *run, char ***names, size_t *n,
-                        struct err *err)
+rundir_check(const char *run, struct err *err)
 {
-    size_t kept = 0;
+    static const char *const files[] = {"job.json", "events.jsonl"};
 
-    if (fs_list(run, names, n, err) != 0)
-        return -1;
-    for (size_t i = 0; i < *n; i++) {
-        if (is_checkpoint(run, (*names)[i]))
-            (*names)[kept++] = (*names)[i];
-        else
-            mem_free((*names)[i]);
+    if (!fs_exists(run))
+        return err_set(err, ERR_CONFIG, "%s: no such run directory", run);
+    if (!fs_is_dir(run))
+        return err_set(err, ERR_CONFIG,
+                       "%s: not a folder; expected a run directory", run);
+    for (size_t i = 0; i < ARRAY_LEN(files); i++) {
+        char *path = fs_join(run, files[i]);
+        bool there = path && fs_exists(path);
+
+        mem_free(path);
+        if (!path)
+            return err_nomem(err);
+        if (!there)
+            return err_set(err, ERR_CONFIG,
+                           "%s: not the directory of a run that has begun: "
+                           "there is no %s in it",
+                           run, files[i]);
     }
-    *n = kept;
     return 0;
 }
 
+/* ---- checkpoints ---- */
+
 char *
-rundir_find_checkpoint(const char *run, struct err *err)
+rundir_checkpoint(const char *run, uint64_t version)
 {
-    char **names, *path = NULL;
+    return mem_printf("%s/" PREFIX "%012" PRIu64, run, version);
+}
+
+char *
+rundir_checkpoint_draft(const char *run, uint64_t version)
+{
+    return mem_printf("%s/." PREFIX "%012" PRIu64 ".new", run, version);
+}
+
+bool
+rundir_version_of(const char *name, uint64_t *version)
+{
+    const char *slash = strrchr(name, '/');
+    const char *own = slash ? slash + 1 : name;
+    const char *digits = own + strlen(PREFIX);
+
+    return strncmp(own, PREFIX, strlen(PREFIX)) == 0 && strlen(digits) >= 12 &&
+           (digits[0] != '0' || strlen(digits) == 12) &&
+           strspn(digits, "0123456789") == strlen(digits) &&
+           str_u64(digits, version);
+}
+
+static int
+by_version(const void *a, const void *b)
+{
+    const uint64_t *x = a, *y = b;
+
+    return (*x > *y) - (*x < *y);
+}
+
+int
+rundir_list_checkpoints(const char *run, uint64_t **version, size_t *n,
+                        struct err *err)
+{
+    char **names;
+    size_t n_names;
+
+    *version = NULL;
+    *n = 0;
+    if (fs_list(run, &names, &n_names, err) != 0)
+        return -1;
+    *version = mem_alloc(n_names, sizeof **version);
+    for (size_t i = 0; *version && i < n_names; i++)
+        if (rundir_version_of(names[i], &(*version)[*n]))
+            ++*n;
+    fs_names_free(names, n_names);
+    if (!*version)
+        return err_nomem(err);
+    qsort(*version, *n, sizeof **version, by_version);
+    return 0;
+}
+
+/* Under its own name a checkpoint is there or not, never in part. */
+int
+rundir_remove_checkpoint(const char *run, uint64_t version, struct err *err)
+{
+    char *path = rundir_checkpoint(run, version);
+    char *old = mem_printf("%s/." PREFIX "%012" PRIu64 ".old", run, version);
+    int r = -1;
+
+    if (!path || !old) {
+        err_nomem(err);
+    } else if (fs_remove(old, err) == 0) { /* of a removal that was cut off */
+        if (rename(path, old) == 0)
+            r = fs_remove(old, err);
+        else
+            r = errno == ENOENT ? 0 : err_errno(err, "%s", path);
+    }
+    mem_free(path);
+    mem_free(old);
+    return r;
+}
+
+/* ".checkpoint-*", "*.tmp-PID" (fs_write) */
+static bool
+is_leftover(const char *name)
+{
+    const char *tmp = strstr(name, ".tmp-");
+
+    if (strncmp(name, "." PREFIX, strlen("." PREFIX)) == 0)
+        return true;
+    return tmp && tmp[5] && strspn(tmp + 5, "0123456789") == strlen(tmp + 5);
+}
+
+void
+rundir_clean(const char *run, struct log *log)
+{
+    struct err err = ERR_INIT;
+    char **names;
     size_t n;
 
-    if (rundir_list_checkpoints(run, &names, &n, err) != 0)
-        return NULL;
-    if (n == 0)
-        err_set(err, ERR_SYS, "%s: no checkpoint in this run directory", run);
-    else if (!(path = fs_join(run, names[n - 1])))
-        err_nomem(err);
+    if (fs_list(run, &names, &n, &err) != 0) {
+        log_warn(log, "run", "leftovers: %s", err.text);
+        return;
+    }
+    for (size_t i = 0; i < n; i++) {
+        char *path = is_leftover(names[i]) ? fs_join(run, names[i]) : NULL;
+
+        if (!path)
+            continue;
+        err_clear(&err);
+        if (fs_remove(path, &err) == 0)
+            log_warn(log, "run",
+                     "%s: unfinished when the run was cut off: "
+                     "removed",
+                     path);
+        else
+            log_warn(log, "run",
+                     "%s: unfinished when the run was cut off, "
+                     "and cannot be removed: %s",
+                     path, err.text);
+        mem_free(path);
+    }
     fs_names_free(names, n);
-    return path;
 }

@@ -1,21 +1,44 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The folder a run leaves behind; see ebsp-run(5). */
+/* The folder a run leaves behind; see ebsp-run(5).  Names only: what is in a
+ * checkpoint is ps/checkpoint.h's business. */
 #ifndef EBSP_JOB_RUNDIR_H
 #define EBSP_JOB_RUNDIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
+struct log;
 
 /* Creates the folder for a new run: `wanted`, or runs/NAME-DATE-TIME[-N] when
  * it is NULL.  A folder that exists must be empty.  The path is freed with
  * mem_free. */
 char *rundir_new(const char *wanted, const char *job_name, struct err *err);
-/* "run/checkpoint-00000042" of the newest whole checkpoint; leftovers are
- * skipped.  An error when there is none. */
-char *rundir_find_checkpoint(const char *run, struct err *err);
-/* Names of whole checkpoints (checkpoint-N), oldest first; fs_names_free. */
-int rundir_list_checkpoints(const char *run, char ***names, size_t *n,
+/* Is it the folder of a run that has begun? */
+int rundir_check(const char *run, struct err *err);
+
+/* ---- checkpoints: run/checkpoint-VERSION, twelve digits or more ----
+ *
+ * Whoever makes or removes one does so under a hidden name, so that what has
+ * the name of a checkpoint was whole once; rundir_clean removes what was left
+ * under hidden names. */
+
+/* "run/checkpoint-000000000042", "run/.checkpoint-000000000042.new"; freed with
+ * mem_free. */
+char *rundir_checkpoint(const char *run, uint64_t version);
+char *rundir_checkpoint_draft(const char *run, uint64_t version);
+/* The version in a name or path of a checkpoint; false: it is none. */
+bool rundir_version_of(const char *name, uint64_t *version);
+/* Versions for which there is a folder, oldest first; freed with mem_free. */
+int rundir_list_checkpoints(const char *run, uint64_t **version, size_t *n,
                             struct err *err);
+/* Absent is fine. */
+int rundir_remove_checkpoint(const char *run, uint64_t version,
+                             struct err *err);
+/* Removes what processes that died have left: drafts, checkpoints that were
+ * being removed, temporary files.  Only for the one that holds the run's lock
+ * (events_open).  Each is told as a warning; failing to remove it, too. */
+void rundir_clean(const char *run, struct log *log);
 
 #endif

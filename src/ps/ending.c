@@ -1,6 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* How a run ends, well or not, and what is kept of it: checkpoints and
- * evaluations. */
+/* How a run ends, well or not, and its evaluations. */
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ps/server_impl.h"
@@ -62,51 +61,12 @@ server_failf(struct server *s, enum err_code code, const char *fmt, ...)
     return -1;
 }
 
-void
-server_save_checkpoint(struct server *s, bool must)
-{
-    struct err err = ERR_INIT;
-    struct host_stats hs;
-    struct checkpoint_state st = s->before;
-    char *path = NULL;
-    int64_t start = clock_now_ns();
-
-    host_get_stats(s->host, &hs);
-    st.wall_seconds += (double)(start - s->start_ns) / (double)NS_PER_S;
-    if (hs.max_staleness > st.max_staleness)
-        st.max_staleness = hs.max_staleness;
-    for (uint32_t i = 0; i < s->n_sessions; i++) {
-        const struct session *w = &s->session[i];
-
-        st.bytes_pushed +=
-            w->bytes_pushed + (w->conn ? conn_get_received(w->conn) : 0);
-        st.bytes_pulled +=
-            w->bytes_pulled + (w->conn ? conn_get_sent(w->conn) : 0);
-    }
-    if (checkpoint_save(s->c.run, s->c.job, s->ledger.store, s->ledger.assign,
-                        &st, &path, &err) != 0) {
-        if (must)
-            server_fail(s, &err);
-        else
-            log_warn(s->c.log, "checkpoint", "%s; training goes on", err.text);
-        return;
-    }
-    mem_free(s->checkpoint);
-    s->checkpoint = path;
-    log_info(s->c.log, "checkpoint", "%s", path);
-    events_begin(s->c.events, clock_now_ns(), "checkpoint");
-    events_uint(s->c.events, "version", store_get_version(s->ledger.store));
-    events_str(s->c.events, "path", path);
-    events_seconds(s->c.events, "took", clock_now_ns() - start);
-    events_end(s->c.events);
-}
-
-/* All said goodbye and, unless somebody waits impatiently, every snapshot is
- * evaluated. */
+/* All said goodbye, the last checkpoint is written and, unless somebody waits
+ * impatiently, every snapshot is evaluated. */
 void
 server_check_over(struct server *s)
 {
-    if (s->phase != SERVER_ENDING ||
+    if (s->phase != SERVER_ENDING || keeper_is_busy(s->keeper) ||
         (!s->hasty && watcher_get_pending(s->watcher) > 0))
         return;
     for (uint32_t i = 0; i < s->n_sessions; i++)

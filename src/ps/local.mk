@@ -1,9 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
-	src/ps/checkpoint.c src/ps/checkpoint.h \
+	src/ps/checkpoint.c src/ps/checkpoint.h src/ps/checkpoint_impl.h \
+	src/ps/checkpoint_read.c \
 	src/ps/driver.c \
 	src/ps/ending.c \
+	src/ps/keeper.c src/ps/keeper.h \
 	src/ps/ledger.c src/ps/ledger.h \
+	src/ps/manifest.c src/ps/manifest.h \
+	src/ps/saving.c \
 	src/ps/server.c src/ps/server.h src/ps/server_impl.h \
 	src/ps/session.c \
 	src/ps/store.c src/ps/store.h \

@@ -105,7 +105,8 @@ server_settle(struct server *s)
         s->next_checkpoint += s->c.job->checkpoint_every *
                               (1 + floor((epochs - s->next_checkpoint) /
                                          s->c.job->checkpoint_every));
-        server_save_checkpoint(s, false);
+        if (!keeper_is_holding_off(s->keeper)) /* it asks when it is time */
+            server_save_checkpoint(s, false);
     }
 }
 
@@ -313,6 +314,7 @@ load_state(struct server *s, struct err *err)
     if (checkpoint_load(s->c.resume, job, s->ledger.store, s->ledger.assign,
                         &s->before, err) != 0)
         return err_wrap(err, "resume");
+    s->best_accuracy = s->before.best_accuracy;
     s->samples_before = assign_get_done(s->ledger.assign);
     if (s->samples_before == assign_get_total(s->ledger.assign))
         return err_set(err, ERR_USAGE,
@@ -371,13 +373,20 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
     s->next_eval = next_after(c->job->eval_every, ledger_epochs(&s->ledger));
     s->next_checkpoint =
         next_after(c->job->checkpoint_every, ledger_epochs(&s->ledger));
+    s->keeper = keeper_new(loop, c->run, c->job, c->resume,
+                           &server_keeper_handlers, s, err);
+    if (!s->keeper)
+        goto fail;
     s->listener = listener_new(loop, c->host, 0, c->key,
                                (struct io_security){0}, &handlers, s, err);
-    if (!s->listener)
+    if (!s->listener) {
+        keeper_close(s->keeper);
         goto fail;
+    }
     s->watcher = watcher_new(loop, c->job->graph, c->data, c->augment,
                              (int)c->job->threads, server_on_evaluated, s, err);
     if (!s->watcher) {
+        keeper_close(s->keeper);
         listener_close(s->listener);
         goto fail;
     }
@@ -400,7 +409,7 @@ server_get_port(const struct server *s)
 bool
 server_is_over(const struct server *s)
 {
-    return s->phase == SERVER_OVER;
+    return s->phase == SERVER_OVER && !keeper_is_busy(s->keeper);
 }
 
 const struct err *
@@ -434,6 +443,7 @@ server_close(struct server *s)
             conn_close(s->session[i].conn, false);
     watcher_close(s->watcher);
     s->watcher = NULL;
+    keeper_close(s->keeper);
     uv_close((uv_handle_t *)&s->tick, NULL);
     uv_close((uv_handle_t *)&s->timer, NULL);
 }

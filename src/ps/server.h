@@ -50,6 +50,7 @@ void server_stop(struct server *s, const char *why);
 /* Ends it with an error (first one wins); no checkpoint. */
 void server_fail(struct server *s, const struct err *why);
 
+/* The end has come, and no checkpoint is being written any more. */
 bool server_is_over(const struct server *s);
 /* ERR_OK when the run came to its end or was stopped. */
 const struct err *server_get_failure(const struct server *s);

@@ -8,7 +8,7 @@
 #include "job/events.h"
 #include "policy/host.h"
 #include "policy/lib.h"
-#include "ps/checkpoint.h"
+#include "ps/keeper.h"
 #include "ps/ledger.h"
 #include "ps/server.h"
 #include "ps/watcher.h"
@@ -60,6 +60,7 @@ struct server {
     struct ledger ledger;
     struct host *host;
     struct watcher *watcher;
+    struct keeper *keeper;
     struct session *session; /* [n_sessions] */
     uint32_t n_sessions, n_ready;
 
@@ -79,7 +80,8 @@ struct server {
     double next_eval, next_checkpoint; /* epochs; INFINITY: never */
     struct checkpoint_state before;    /* sums of earlier sessions */
     uint64_t samples_before;
-    char *checkpoint; /* path of the last one */
+    char *checkpoint;            /* path of the last one written */
+    uint64_t failed_checkpoints; /* in this session */
 
     double loss_sum, loss_weight; /* fading mean of training loss */
     double accuracy, test_loss, best_accuracy;
@@ -120,16 +122,23 @@ void server_session_lost(struct server *s, struct session *w,
                          const struct err *why);
 void server_session_gone(struct server *s, struct session *w);
 
-/* ending.c: failure, end, and what is kept of the run */
+/* ending.c: failure, end, evaluations */
 int server_failf(struct server *s, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* why: early, for people; NULL: all epochs are done. */
 void server_begin_ending(struct server *s, const char *why);
 void server_check_over(struct server *s);
-void server_save_checkpoint(struct server *s, bool must);
 void server_submit_snapshot(struct server *s, bool final);
 watcher_fn server_on_evaluated; /* ctx: the server */
 void server_tell_news(struct server *s);
+
+/* saving.c: checkpoints */
+/* Takes one now, which is written beside the training.  final: the end waits
+ * for it, and it is a failure when it cannot be written. */
+void server_save_checkpoint(struct server *s, bool final);
+/* Over all sessions of the run. */
+void server_get_sums(const struct server *s, struct checkpoint_state *st);
+extern const struct keeper_handlers server_keeper_handlers; /* the server */
 
 /* watch.c: deadlines and silence */
 void server_on_tick(uv_timer_t *t); /* data: the server */

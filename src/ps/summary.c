@@ -110,9 +110,8 @@ worker_json(const struct session *w)
 }
 
 static json_t *
-histogram_json(const struct server *s)
+histogram_json(const uint64_t bins[HOST_HISTOGRAM])
 {
-    const uint64_t *bins = host_get_histogram(s->host);
     json_t *v = json_array();
     int last = HOST_HISTOGRAM - 1;
 
@@ -127,24 +126,16 @@ static int
 fill(const struct server *s, json_t *v)
 {
     struct server_status st;
-    struct host_stats hs;
+    struct checkpoint_state sums;
     json_t *workers = json_array();
-    uint64_t pushed = s->before.bytes_pushed, pulled = s->before.bytes_pulled;
     double wall = seconds(trained_ns(s));
-    uint64_t staleness;
     char hash[20];
     int r = 0;
 
     server_get_status(s, &st);
-    host_get_stats(s->host, &hs);
-    for (uint32_t i = 0; i < s->n_sessions; i++) {
+    server_get_sums(s, &sums);
+    for (uint32_t i = 0; i < s->n_sessions; i++)
         json_array_append_new(workers, worker_json(&s->session[i]));
-        pushed += s->session[i].bytes_pushed;
-        pulled += s->session[i].bytes_pulled;
-    }
-    staleness = hs.max_staleness > s->before.max_staleness
-                    ? hs.max_staleness
-                    : s->before.max_staleness;
     snprintf(hash, sizeof hash, "%016llx",
              (unsigned long long)ledger_params_hash(&s->ledger));
 #define PUT(key, value) r |= json_object_set_new(v, key, value)
@@ -169,26 +160,29 @@ fill(const struct server *s, json_t *v)
     PUT("epochs", number(ledger_epochs(&s->ledger)));
     PUT("samples", INT(st.samples));
     PUT("updates", INT(st.updates));
-    PUT("pushes", INT(hs.pushes));
-    PUT("dropped_pushes", INT(hs.dropped));
-    PUT("wall_seconds", number(wall + s->before.wall_seconds));
+    PUT("pushes", INT(sums.pushes));
+    PUT("dropped_pushes", INT(sums.dropped));
+    PUT("wall_seconds", number(sums.wall_seconds));
     PUT("samples_per_second",
         number(wall > 0 ? (double)st.samples_session / wall : 0));
     PUT("train_loss", number(st.loss));
     PUT("test_loss", number(st.test_loss));
     PUT("test_accuracy", number(st.accuracy));
-    PUT("best_accuracy", number(st.best_accuracy));
+    PUT("best_accuracy", number(sums.best_accuracy));
     PUT("eval_seconds", number(seconds(s->eval_ns)));
-    PUT("max_staleness", INT(staleness));
-    PUT("mean_staleness", number(st.mean_staleness));
-    PUT("staleness_histogram", histogram_json(s));
-    PUT("max_gap", INT(hs.max_gap));
+    PUT("max_staleness", INT(sums.max_staleness));
+    PUT("mean_staleness",
+        number(sums.applied ? (double)sums.sum_staleness / (double)sums.applied
+                            : 0));
+    PUT("staleness_histogram", histogram_json(sums.histogram));
+    PUT("max_gap", INT(sums.max_gap));
     PUT("waiting_share", number(st.waiting_share));
-    PUT("bytes_pushed", INT(pushed));
-    PUT("bytes_pulled", INT(pulled));
+    PUT("bytes_pushed", INT(sums.bytes_pushed));
+    PUT("bytes_pulled", INT(sums.bytes_pulled));
     PUT("params_hash", json_string(hash));
     PUT("resumed", s->c.resume ? json_true() : json_false());
     PUT("checkpoint", s->checkpoint ? json_text(s->checkpoint) : json_null());
+    PUT("failed_checkpoints", INT(sums.failed_checkpoints));
     PUT("per_worker", workers);
 #undef PUT
 #undef INT
