@@ -9,6 +9,21 @@
 
 #define MAX_LABEL 16
 
+_Static_assert(WIRE_PROOF_BYTES == 32 && AUTH_KEY_BYTES == 32, "of SHA-256");
+
+static int
+hmac(const uint8_t key[AUTH_KEY_BYTES], const void *text, size_t n,
+     uint8_t to[32], struct err *err)
+{
+    size_t n_to = 0;
+
+    if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, AUTH_KEY_BYTES,
+                   text, n, to, 32, &n_to) ||
+        n_to != 32)
+        return err_set(err, ERR_FAIL, "cannot compute HMAC-SHA256");
+    return 0;
+}
+
 /* label, its final zero, both nonces, then n bytes of tail */
 static int
 prove(const uint8_t key[AUTH_KEY_BYTES], const char *label,
@@ -16,7 +31,7 @@ prove(const uint8_t key[AUTH_KEY_BYTES], const char *label,
       uint8_t proof[WIRE_PROOF_BYTES], struct err *err)
 {
     uint8_t text[MAX_LABEL + 2 * WIRE_NONCE_BYTES + 10];
-    size_t len = strlen(label) + 1, n_proof = 0;
+    size_t len = strlen(label) + 1;
 
     memcpy(text, label, len);
     memcpy(text + len, talk->challenge, WIRE_NONCE_BYTES);
@@ -25,11 +40,7 @@ prove(const uint8_t key[AUTH_KEY_BYTES], const char *label,
     len += WIRE_NONCE_BYTES;
     memcpy(text + len, tail, n);
     len += n;
-    if (!EVP_Q_mac(NULL, "HMAC", NULL, "SHA256", NULL, key, AUTH_KEY_BYTES,
-                   text, len, proof, WIRE_PROOF_BYTES, &n_proof) ||
-        n_proof != WIRE_PROOF_BYTES)
-        return err_set(err, ERR_FAIL, "cannot compute HMAC-SHA256");
-    return 0;
+    return hmac(key, text, len, proof, err);
 }
 
 int
@@ -54,6 +65,16 @@ auth_prove_welcome(const uint8_t key[AUTH_KEY_BYTES],
                    uint8_t proof[WIRE_PROOF_BYTES], struct err *err)
 {
     return prove(key, "ebsp welcome", talk, "", 0, proof, err);
+}
+
+int
+auth_derive_psk(const uint8_t key[AUTH_KEY_BYTES], uint8_t psk[AUTH_KEY_BYTES],
+                struct err *err)
+{
+    /* One block of output: its number follows the label. */
+    static const char text[] = "ebsp tls psk\x01";
+
+    return hmac(key, text, sizeof text - 1, psk, err);
 }
 
 bool

@@ -30,6 +30,9 @@ int auth_prove_hello(const uint8_t key[AUTH_KEY_BYTES],
 int auth_prove_welcome(const uint8_t key[AUTH_KEY_BYTES],
                        const struct auth_talk *talk,
                        uint8_t proof[WIRE_PROOF_BYTES], struct err *err);
+/* HKDF-Expand(key, "ebsp tls psk", 32), RFC 5869: what TLS gets of the key. */
+int auth_derive_psk(const uint8_t key[AUTH_KEY_BYTES],
+                    uint8_t psk[AUTH_KEY_BYTES], struct err *err);
 /* In constant time. */
 bool auth_is_equal(const uint8_t a[WIRE_PROOF_BYTES],
                    const uint8_t b[WIRE_PROOF_BYTES]);

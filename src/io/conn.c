@@ -82,6 +82,8 @@ conn_start(struct conn *c, struct err *err)
     if (rc < 0)
         return err_set(err, ERR_SYS, "%s: %s", c->peer, uv_strerror(rc));
     c->heard_ns = clock_now_ns();
+    if (c->sealed.tls)
+        sealed_take(c, NULL, 0); /* a client speaks first */
     return 0;
 }
 
@@ -145,7 +147,8 @@ conn_get_sent(const struct conn *c)
 size_t
 conn_get_queued(const struct conn *c)
 {
-    return uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
+    return c->sealed.unencrypted +
+           uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
 }
 
 const char *

@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Framed, authenticated connections on a libuv loop.
+/* Framed, authenticated connections on a libuv loop, plain or in TLS.
  *
  * A conn belongs to its loop's thread.  Callbacks come from the loop; a conn
  * may be closed in any of them, it is freed later, after on_closed.
@@ -38,7 +38,8 @@ struct conn_handlers {
     int (*on_frame)(void *ctx, struct conn *c, const struct frame_head *h,
                     const void *body, void *bulk, struct err *err);
     /* The last call for this conn.  why->code is ERR_OK when conn_close was
-     * called or the peer closed between frames. */
+     * called or the peer closed between frames.  In TLS a peer that closes says
+     * so; one that is just gone is lost (ERR_SYS). */
     void (*on_closed)(void *ctx, struct conn *c, const struct err *why);
 };
 
@@ -46,9 +47,11 @@ struct conn_handlers {
  * last one did (clock_now_ns). */
 int64_t conn_get_frame_start(const struct conn *c);
 int64_t conn_get_last_heard(const struct conn *c);
-uint64_t conn_get_received(const struct conn *c); /* bytes */
+/* Bytes of the connection, so with TLS a little more than those of frames. */
+uint64_t conn_get_received(const struct conn *c);
 uint64_t conn_get_sent(const struct conn *c);
-size_t conn_get_queued(const struct conn *c);    /* bytes not yet written */
+/* Bytes not yet written; those of frames, unless they are encrypted already. */
+size_t conn_get_queued(const struct conn *c);
 const char *conn_get_peer(const struct conn *c); /* "127.0.0.1:4711" */
 
 /* Changes who is called and with what; the limits of bodies and bulks, which
@@ -104,7 +107,7 @@ void listener_close(struct listener *l);
 /* ---- the worker's side: connect and authenticate ------------------------- */
 
 struct conn_request {
-    const char *host; /* of the coordinator */
+    const char *host; /* of the coordinator: its address or its name */
     uint16_t port;
     struct io_security how;
     const uint8_t *key; /* IO_KEY_BYTES */
@@ -113,9 +116,10 @@ struct conn_request {
 };
 
 /* Connects, proves the key, checks the coordinator's proof; then on_ready with
- * err OK, or with what failed (and no conn).  The request is copied.  Set
- * handlers in on_ready.  A worker that the coordinator refuses after its proof
- * (on_peer) is ready first and gets an ERROR frame then. */
+ * err OK, or with what failed (and no conn).  The request is copied.  Of a host
+ * with many addresses the first one that answers is taken.  Set handlers in
+ * on_ready.  A worker that the coordinator refuses after its proof (on_peer) is
+ * ready first and gets an ERROR frame then. */
 typedef void connect_fn(void *ctx, struct conn *c, const struct err *why);
 int conn_connect(uv_loop_t *loop, const struct conn_request *to,
                  connect_fn *on_ready, void *ctx, struct err *err);

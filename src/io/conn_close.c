@@ -15,6 +15,7 @@ on_handle_closed(uv_handle_t *handle)
     if (--c->n_handles)
         return;
     /* libuv has given back every write by now. */
+    sealed_release(c);
     if (c->handlers && c->handlers->on_closed)
         c->handlers->on_closed(c->ctx, c, &c->why);
     wire_sum_free(c->sum);
@@ -27,6 +28,8 @@ conn_close_now(struct conn *c)
 {
     if (c->phase == PHASE_CLOSED)
         return;
+    if (c->sealed.tls)
+        sealed_close(c);
     c->phase = PHASE_CLOSED;
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
@@ -55,6 +58,14 @@ on_shutdown(uv_shutdown_t *req, int status)
         start_timer(c, c->linger_ms);
 }
 
+void
+conn_shutdown(struct conn *c)
+{
+    c->shutdown.data = c;
+    if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
+        conn_close_now(c); /* it is not connected */
+}
+
 /* Writes what is queued, then shuts down the sending half and waits for the
  * peer to do the same.  Closing at once would do harm: bytes of the peer that
  * nobody has read make the kernel send a reset, and a reset can destroy our
@@ -64,11 +75,11 @@ close_flushed(struct conn *c)
 {
     c->phase = PHASE_FLUSH;
     c->flush_left = conn_get_queued(c);
-    c->shutdown.data = c;
-    if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
-        conn_close_now(c); /* it is not connected */
+    start_timer(c, c->stall_ms);
+    if (c->sealed.tls)
+        sealed_pump(c); /* which ends it */
     else
-        start_timer(c, c->stall_ms);
+        conn_shutdown(c);
 }
 
 void
@@ -99,7 +110,8 @@ conn_fail(struct conn *c, const struct err *why)
     /* The peer learns why, unless it is a stranger, cannot be reached, has
      * closed the connection or has just told us an error itself. */
     bool tell = c->trusted && why->code != ERR_OK && why->code != ERR_SYS &&
-                c->head.type != MSG_ERROR;
+                c->head.type != MSG_ERROR &&
+                !(c->sealed.tls && tls_is_broken(c->sealed.tls));
 
     if (c->phase >= PHASE_FLUSH)
         return;

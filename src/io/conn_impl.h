@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The inside of a conn, for conn.c, conn_read.c, conn_write.c, conn_close.c. */
+/* The inside of a conn, for conn.c and conn_*.c. */
 #ifndef EBSP_IO_CONN_IMPL_H
 #define EBSP_IO_CONN_IMPL_H
 
 #include "base/err.h"
 #include "io/addr.h"
 #include "io/conn_priv.h"
+#include "io/tls.h"
 
 enum phase {
     PHASE_HEAD,
@@ -13,6 +14,40 @@ enum phase {
     PHASE_BULK,
     PHASE_FLUSH, /* conn_close(flush): writes the rest, ignores what comes */
     PHASE_CLOSED /* handles are closing */
+};
+
+/* A frame on its way out. */
+struct send {
+    uv_write_t req; /* of a plain conn */
+    struct conn *c;
+    conn_sent_fn *done;
+    void *ctx;
+    size_t copied, total;
+    struct send *next; /* of a conn with TLS, as all below */
+    size_t encrypted;  /* of total */
+    const uint8_t *bulk;
+    uint8_t bytes[]; /* header, body */
+};
+
+struct send_list {
+    struct send *first, **end;
+};
+
+/* What a conn has when it speaks TLS (conn_tls.c). */
+struct sealed {
+    struct tls *tls; /* NULL: the conn is plain */
+    bool greeted;    /* the TLS handshake is over */
+    uint8_t *in;     /* bytes of the peer on their way to `tls` */
+    size_t in_cap;
+    /* Frames wait until they are encrypted to the end, then until that is
+     * written.  At most one write is in flight, so a bulk of any size needs no
+     * more memory than that write. */
+    struct send_list waiting, leaving;
+    size_t unencrypted; /* bytes of those that wait */
+    uv_write_t flight;
+    size_t n_flight;
+    bool in_flight;
+    bool at_end; /* flushing, and the last write is in flight or over */
 };
 
 struct conn {
@@ -47,13 +82,36 @@ struct conn {
     int write_error; /* libuv's, of the first write that failed */
     struct err why;
     char peer[ADDR_CAP];
+    struct sealed sealed;
 };
 
-/* conn_read.c: callbacks of uv_read_start, and the body's buffer. */
+/* conn_read.c: callbacks of uv_read_start; the body's buffer; where the rest of
+ * the part that is being read belongs; n bytes of it have come; nothing more
+ * will (libuv's reason). */
 void conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf);
 void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 int conn_reserve_body(struct conn *c, size_t n);
-/* conn_close.c: without a reason and without flushing, in any phase. */
+uint8_t *conn_get_place(struct conn *c, size_t *n);
+void conn_take(struct conn *c, const void *p, size_t n);
+void conn_on_end(struct conn *c, int status);
+/* conn_write.c: a write has failed; a frame's story ends (status 0 or -1). */
+void conn_on_write_error(struct conn *c, int status);
+void conn_end_send(struct send *s, int status);
+/* conn_close.c: without a reason and without flushing, in any phase; ends the
+ * sending half after what libuv has to write. */
 void conn_close_now(struct conn *c);
+void conn_shutdown(struct conn *c);
+
+/* conn_tls.c, when sealed.tls is set: bytes of the peer, space for them, a
+ * frame to be sent. */
+uint8_t *sealed_get_place(struct conn *c, size_t *n);
+void sealed_take(struct conn *c, const void *p, size_t n);
+void sealed_send(struct conn *c, struct send *s);
+/* Encrypts and writes what waits, as much as may be in flight. */
+void sealed_pump(struct conn *c);
+/* Says goodbye if that is possible at once. */
+void sealed_close(struct conn *c);
+/* Of a closed conn: what was not sent. */
+void sealed_release(struct conn *c);
 
 #endif

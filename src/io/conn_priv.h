@@ -5,6 +5,7 @@
 #define EBSP_IO_CONN_PRIV_H
 
 #include "io/conn.h"
+#include "io/tls.h"
 
 /* A conn without a socket's peer yet, with the limits of a stranger: bodies of
  * WIRE_MAX_HELLO bytes, no bulk, not told why it is refused.  From here on
@@ -14,6 +15,10 @@ struct conn *conn_new(uv_loop_t *loop, struct err *err);
 uv_tcp_t *conn_get_tcp(struct conn *c);
 /* For conn_get_peer, before there is one. */
 void conn_set_peer(struct conn *c, const struct sockaddr_storage *a);
+/* Before it is started: it will speak TLS. */
+int conn_set_tls(struct conn *c, struct tls_ctx *ctx, struct err *err);
+/* Its TLS handshake is over, or it needs none. */
+bool conn_has_greeted(const struct conn *c);
 /* The socket has its peer: sets its options and reads. */
 int conn_start(struct conn *c, struct err *err);
 /* conn_fail with ERR_SYS "`what` within N s" in `ms`; NULL: never.  `what` is
@@ -30,6 +35,8 @@ bool conn_is_taken(const struct conn *c);
 
 /* Of conn_close(flush): without progress, and for the peer to close. */
 void conn_set_patience(struct conn *c, int64_t stall_ms, int64_t linger_ms);
+
+struct tls *conn_get_tls(struct conn *c); /* NULL: plain */
 
 struct listener_limits {
     int64_t auth_ms;  /* from accept to a valid HELLO */

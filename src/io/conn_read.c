@@ -1,8 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Each part of a frame is read straight into its place: the header into the
  * conn, the body into the conn's buffer, the bulk into the memory that on_body
- * names.  libuv is given exactly the rest of the part, so nothing is copied and
- * nothing of the next frame can get there. */
+ * names.  libuv (or TLS, which decrypts) is given exactly the rest of the part,
+ * so nothing is copied and nothing of the next frame can get there. */
 #include "io/conn_impl.h"
 
 #include "base/clock.h"
@@ -29,9 +29,19 @@ conn_reserve_body(struct conn *c, size_t n)
     return 0;
 }
 
+/* A stranger who speaks TLS where it is not spoken. */
+static bool
+is_client_hello(const uint8_t raw[FRAME_HEAD_BYTES])
+{
+    return raw[0] == 22 && raw[1] == 3;
+}
+
 static int
 take_head(struct conn *c, struct err *err)
 {
+    if (!c->trusted && is_client_hello(c->raw))
+        return err_set(err, ERR_PROTO,
+                       "peer speaks TLS, expected plain frames");
     if (frame_decode(&c->head, c->raw, c->max_body, c->max_bulk, err) < 0)
         return -1;
     if (conn_reserve_body(c, c->head.body_len) < 0)
@@ -104,10 +114,11 @@ advance(struct conn *c)
         conn_fail(c, &e);
 }
 
-static void
-on_end(struct conn *c, int status)
+void
+conn_on_end(struct conn *c, int status)
 {
     bool between = c->phase == PHASE_HEAD && c->got == 0;
+    const struct sealed *s = &c->sealed;
     struct err e = ERR_INIT;
 
     if (c->write_error)
@@ -117,32 +128,59 @@ on_end(struct conn *c, int status)
         err_set(&e, ERR_SYS, "connection lost: %s", uv_strerror(status));
     else if (!between)
         err_set(&e, ERR_SYS, "connection lost in the middle of a message");
+    else if (c->trusted && s->tls && !tls_is_ended(s->tls))
+        err_set(&e, ERR_SYS, "connection lost: the peer has not ended it");
     conn_fail(c, &e);
 }
 
+uint8_t *
+conn_get_place(struct conn *c, size_t *n)
+{
+    uint8_t *to = c->bulk;
+    uint64_t size = c->head.bulk_len;
+
+    if (c->phase == PHASE_HEAD) {
+        to = c->raw;
+        size = FRAME_HEAD_BYTES;
+    } else if (c->phase == PHASE_BODY) {
+        to = c->body;
+        size = c->head.body_len;
+    }
+    size -= c->got;
+    *n = size < MAX_READ ? (size_t)size : MAX_READ;
+    return to + c->got;
+}
+
+void
+conn_take(struct conn *c, const void *p, size_t n)
+{
+    if (c->phase == PHASE_HEAD && c->got == 0)
+        c->start_ns = c->heard_ns;
+    if (c->phase == PHASE_BULK)
+        wire_sum_add(c->sum, p, n);
+    c->got += n;
+    advance(c);
+}
+
+/* ---- libuv's callbacks --------------------------------------------------- */
+
+/* NULL: no memory, which conn_on_read is told. */
 void
 conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
 {
     struct conn *c = handle->data;
-    uint8_t *to = c->bulk;
-    uint64_t n = c->head.bulk_len;
+    uint8_t *to = NULL;
+    size_t n = SCRATCH;
 
     (void)suggested;
-    if (c->phase == PHASE_HEAD) {
-        to = c->raw;
-        n = FRAME_HEAD_BYTES;
-    } else if (c->phase == PHASE_BODY) {
-        to = c->body;
-        n = c->head.body_len;
-    } else if (c->phase == PHASE_FLUSH) {
-        /* No memory: on_read is told so. */
+    if (c->phase == PHASE_FLUSH)
         to = conn_reserve_body(c, SCRATCH) < 0 ? NULL : c->body;
-        n = to ? SCRATCH : 0;
-        c->got = 0;
-    }
-    n -= to ? c->got : 0;
-    buf->base = to ? (char *)to + c->got : NULL;
-    buf->len = n < MAX_READ ? n : MAX_READ;
+    else if (c->sealed.tls)
+        to = sealed_get_place(c, &n);
+    else
+        to = conn_get_place(c, &n);
+    buf->base = (char *)to;
+    buf->len = to ? n : 0;
 }
 
 void
@@ -161,15 +199,13 @@ conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
         return;
     }
     if (n < 0) {
-        on_end(c, (int)n);
+        conn_on_end(c, (int)n);
         return;
     }
     c->heard_ns = clock_now_ns();
-    if (c->phase == PHASE_HEAD && c->got == 0)
-        c->start_ns = c->heard_ns;
-    if (c->phase == PHASE_BULK)
-        wire_sum_add(c->sum, buf->base, (size_t)n);
     c->received += (uint64_t)n;
-    c->got += (uint64_t)n;
-    advance(c);
+    if (c->sealed.tls)
+        sealed_take(c, buf->base, (size_t)n);
+    else
+        conn_take(c, buf->base, (size_t)n);
 }

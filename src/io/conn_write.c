@@ -7,36 +7,51 @@
 
 #define MAX_COPIED ((size_t)64 << 20) /* queued bodies; bulks are borrowed */
 
-/* A frame on its way out. */
-struct send {
-    uv_write_t req;
-    struct conn *c;
-    conn_sent_fn *done;
-    void *ctx;
-    size_t copied, total;
-    uint8_t bytes[]; /* header, body */
-};
+void
+conn_on_write_error(struct conn *c, int status)
+{
+    if (status == UV_ECANCELED || c->write_error)
+        return;
+    c->write_error = status;
+    /* What the peer said before it went away may explain it: let the reader
+     * find the end. */
+    conn_set_deadline(c, c->linger_ms, "no end of the connection");
+    if (c->phase == PHASE_FLUSH)
+        conn_close_now(c);
+}
+
+void
+conn_end_send(struct send *s, int status)
+{
+    s->c->copied -= s->copied;
+    if (s->done)
+        s->done(s->ctx, status);
+    mem_free(s);
+}
 
 static void
 on_written(uv_write_t *req, int status)
 {
     struct send *s = (struct send *)req;
-    struct conn *c = s->c;
 
-    c->copied -= s->copied;
     if (status == 0)
-        c->sent += s->total;
-    if (status < 0 && status != UV_ECANCELED && !c->write_error) {
-        c->write_error = status;
-        /* What the peer said before it went away may explain it: let the
-         * reader find the end. */
-        conn_set_deadline(c, c->linger_ms, "no end of the connection");
-        if (c->phase == PHASE_FLUSH)
-            conn_close_now(c);
-    }
-    if (s->done)
-        s->done(s->ctx, status == 0 ? 0 : -1);
-    mem_free(s);
+        s->c->sent += s->total;
+    else
+        conn_on_write_error(s->c, status);
+    conn_end_send(s, status == 0 ? 0 : -1);
+}
+
+static int
+write_plain(struct conn *c, struct send *s, size_t bulk_len)
+{
+    uv_buf_t part[2];
+
+    part[0].base = (char *)s->bytes;
+    part[0].len = s->copied;
+    part[1].base = (char *)(uintptr_t)s->bulk; /* libuv only reads it */
+    part[1].len = bulk_len;
+    return uv_write(&s->req, (uv_stream_t *)&c->tcp, part, bulk_len ? 2 : 1,
+                    on_written);
 }
 
 int
@@ -47,8 +62,7 @@ conn_send_summed(struct conn *c, uint16_t type, const void *body,
 {
     size_t n = FRAME_HEAD_BYTES + body_len;
     struct send *s;
-    uv_buf_t part[2];
-    int rc;
+    int rc = 0;
 
     if (c->phase >= PHASE_FLUSH)
         return err_set(err, ERR_SYS, "the connection is closing");
@@ -70,18 +84,18 @@ conn_send_summed(struct conn *c, uint16_t type, const void *body,
                         bulk_sum);
     if (body_len)
         memcpy(s->bytes + FRAME_HEAD_BYTES, body, body_len);
-    part[0].base = (char *)s->bytes;
-    part[0].len = n;
-    part[1].base = (char *)(uintptr_t)bulk; /* libuv only reads it */
-    part[1].len = bulk_len;
-    rc = uv_write(&s->req, (uv_stream_t *)&c->tcp, part, bulk_len ? 2 : 1,
-                  on_written);
+    s->bulk = bulk;
+    c->copied += n;
+    if (c->sealed.tls)
+        sealed_send(c, s);
+    else
+        rc = write_plain(c, s, bulk_len);
     if (rc < 0) {
+        c->copied -= n;
         mem_free(s);
         return err_set(err, ERR_SYS, "send %s: %s", msg_name(type),
                        uv_strerror(rc));
     }
-    c->copied += n;
     return 0;
 }
 

@@ -1,22 +1,34 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* The worker's side of the handshake: CHALLENGE, HELLO, WELCOME. */
+/* The worker's side of the handshake: an address of the coordinator that
+ * answers, then CHALLENGE, HELLO, WELCOME. */
 #include "io/conn.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/rng.h"
 #include "io/addr.h"
 #include "io/auth.h"
 #include "io/conn_priv.h"
+#include "io/resolve.h"
 
 #include <string.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#define NS_PER_MS (NS_PER_S / 1000)
+
 struct connector {
+    uv_loop_t *loop;
+    struct sockaddr_storage addr[RESOLVE_MAX];
+    size_t n_addrs, n_tried;
+    int64_t deadline_ns;
+    struct io_security how;
+    struct tls_ctx *tls; /* NULL: frames are plain */
     uv_connect_t req;
-    struct conn *c;
+    struct conn *c; /* to the address tried last */
+    bool connected; /* so no other address is tried */
     uint8_t key[AUTH_KEY_BYTES];
     struct auth_talk talk;
     bool challenged; /* and HELLO is sent */
@@ -28,8 +40,19 @@ static void
 connector_free(struct connector *k)
 {
     auth_wipe(k->key, sizeof k->key);
+    tls_ctx_free(k->tls);
     mem_free(k);
 }
+
+static int64_t
+get_time_left(const struct connector *k)
+{
+    int64_t ms = (k->deadline_ns - clock_now_ns()) / NS_PER_MS;
+
+    return ms > 1 ? ms : 1;
+}
+
+/* ---- the handshake ------------------------------------------------------- */
 
 static int
 on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
@@ -120,78 +143,167 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     return send_hello(k, err);
 }
 
+/* ---- failure ------------------------------------------------------------- */
+
+static void
+give_up(struct connector *k, const struct err *why)
+{
+    k->on_ready(k->ctx, NULL, why);
+    connector_free(k);
+}
+
+/* In words for the user, who asks what is wrong with the coordinator. */
+static void
+explain(const struct connector *k, struct err *e)
+{
+    const char *peer = conn_get_peer(k->c);
+    bool late = clock_now_ns() >= k->deadline_ns;
+    struct err tls = ERR_INIT;
+
+    if (k->connected && !conn_has_greeted(k->c) && !late) {
+        err_set(&tls, ERR_PROTO,
+                "the coordinator at %s does not speak TLS with this run's key "
+                "(%s)",
+                peer, e->code ? e->text : "it closed the connection");
+        *e = tls;
+        return;
+    }
+    err_set(e, ERR_PROTO,
+            k->challenged ? "the coordinator closed the connection instead of "
+                            "saying WELCOME; another run's key?"
+                          : "the coordinator closed the connection");
+    err_wrap(e, "connect to %s", peer);
+}
+
+static int try_next(struct connector *k, struct err *err);
+
 static void
 on_closed(void *ctx, struct conn *c, const struct err *why)
 {
     struct connector *k = ctx;
-    struct err e = *why;
+    struct err e = *why, next = ERR_INIT;
 
     (void)c;
-    err_set(&e, ERR_PROTO,
-            k->challenged ? "the coordinator closed the connection instead of "
-                            "saying WELCOME; another run's key?"
-                          : "the coordinator closed the connection");
-    err_wrap(&e, "connect to %s", conn_get_peer(c));
-    k->on_ready(k->ctx, NULL, &e);
-    connector_free(k);
+    if (!k->connected && k->n_tried < k->n_addrs && try_next(k, &next) == 0)
+        return;
+    explain(k, &e);
+    give_up(k, &e);
 }
 
 static const struct conn_handlers greeting = {on_body, on_frame, on_closed};
 
+/* ---- addresses ----------------------------------------------------------- */
+
 static void
 on_connected(uv_connect_t *req, int status)
 {
-    struct connector *k = (struct connector *)req;
+    struct connector *k = req->data;
     struct err e = ERR_INIT;
 
     if (status == UV_ECANCELED) /* closed meanwhile: on_closed knows why */
         return;
-    if (status < 0)
+    if (status < 0) {
         err_set(&e, ERR_SYS, "%s", uv_strerror(status));
-    else
-        (void)conn_start(k->c, &e);
-    if (e.code)
         conn_fail(k->c, &e);
+        return;
+    }
+    k->connected = true;
+    conn_set_deadline(k->c, get_time_left(k),
+                      "no WELCOME from the coordinator");
+    if (conn_start(k->c, &e) < 0)
+        conn_fail(k->c, &e);
+}
+
+/* Each address has its share of the time that is left. */
+static int
+try_addr(struct connector *k, struct err *err)
+{
+    const struct sockaddr_storage *a = &k->addr[k->n_tried++];
+    int64_t left = get_time_left(k), n = (int64_t)(k->n_addrs - k->n_tried) + 1;
+    char peer[ADDR_CAP];
+    struct conn *c;
+    int rc;
+
+    if (addr_check(a, k->how, err) < 0)
+        return -1;
+    c = conn_new(k->loop, err);
+    if (!c)
+        return -1;
+    k->req.data = k;
+    rc = k->tls ? conn_set_tls(c, k->tls, err) : 0;
+    if (!rc)
+        rc = uv_tcp_connect(&k->req, conn_get_tcp(c),
+                            (const struct sockaddr *)a, on_connected);
+    if (rc < 0) {
+        conn_close(c, false);
+        addr_format(peer, a);
+        return err_set(err, ERR_SYS, "connect to %s: %s", peer,
+                       uv_strerror(rc));
+    }
+    k->c = c;
+    conn_set_handlers(c, &greeting, k);
+    conn_set_peer(c, a);
+    conn_set_deadline(c, left / n, "no answer");
+    return 0;
+}
+
+/* -1: none is left, and why the last one was not even tried. */
+static int
+try_next(struct connector *k, struct err *err)
+{
+    struct err e = ERR_INIT;
+
+    while (k->n_tried < k->n_addrs) {
+        err_clear(&e);
+        if (try_addr(k, &e) == 0)
+            return 0;
+    }
+    return err_set(err, e.code, "%s", e.text);
+}
+
+static void
+on_found(void *ctx, const struct sockaddr_storage *a, size_t n,
+         const struct err *why)
+{
+    struct connector *k = ctx;
+    struct err e = *why;
+
+    if (n)
+        memcpy(k->addr, a, n * sizeof *a);
+    k->n_addrs = n;
+    if (e.code || try_next(k, &e) < 0)
+        give_up(k, &e);
 }
 
 int
 conn_connect(uv_loop_t *loop, const struct conn_request *to,
              connect_fn *on_ready, void *ctx, struct err *err)
 {
-    struct sockaddr_storage a;
-    struct connector *k;
-    int rc;
+    struct connector *k = mem_alloc(1, sizeof *k);
+    int rc = 0;
 
-    if (!addr_parse(&a, to->host, to->port))
-        return err_set(err, ERR_CONFIG,
-                       "address \"%s\": expected a numeric address", to->host);
-    if (to->how.tls)
-        return err_set(err, ERR_CONFIG, "this build does not speak TLS");
-    if (addr_check(&a, to->how, err) < 0)
-        return -1;
-    k = mem_alloc(1, sizeof *k);
     if (!k)
         return err_nomem(err);
-    k->c = conn_new(loop, err);
-    if (!k->c) {
-        mem_free(k);
-        return -1;
-    }
-    rc = uv_tcp_connect(&k->req, conn_get_tcp(k->c),
-                        (const struct sockaddr *)&a, on_connected);
-    if (rc < 0) {
-        conn_close(k->c, false);
-        mem_free(k);
-        return err_set(err, ERR_SYS, "connect to %s port %u: %s", to->host,
-                       (unsigned)to->port, uv_strerror(rc));
-    }
+    k->loop = loop;
+    k->deadline_ns = clock_now_ns() + to->timeout_ms * NS_PER_MS;
+    k->how = to->how;
     memcpy(k->key, to->key, sizeof k->key);
     k->talk.rank = to->rank;
     k->talk.life = to->life;
     k->on_ready = on_ready;
     k->ctx = ctx;
-    conn_set_handlers(k->c, &greeting, k);
-    conn_set_peer(k->c, &a);
-    conn_set_deadline(k->c, to->timeout_ms, "no WELCOME from the coordinator");
-    return 0;
+    if (to->how.tls) {
+        k->tls = tls_ctx_new(to->key, false, err);
+        rc = k->tls ? 0 : -1;
+    }
+    if (!rc && addr_parse(&k->addr[0], to->host, to->port)) {
+        k->n_addrs = 1;
+        rc = try_next(k, err);
+    } else if (!rc) {
+        rc = resolve_start(loop, to->host, to->port, to->timeout_ms, on_found,
+                           k, err);
+    }
+    if (rc < 0)
+        connector_free(k);
+    return rc;
 }

@@ -2,11 +2,11 @@
 /* The coordinator's side of the handshake: CHALLENGE, HELLO, WELCOME.
  *
  * A stranger costs little: a place among max_pending, auth_ms of time, one
- * small message.  When all places are taken, newcomers wait in the kernel's
- * queue, and as long as somebody waits, the stranger that has been here longest
- * must leave after grace_ms already.  A worker's handshake takes a round trip,
- * so neither a crowd of workers that start together nor a crowd of silent
- * connections can keep a worker out. */
+ * small message (and with TLS a handshake, 1 KiB in all).  When all places are
+ * taken, newcomers wait in the kernel's queue, and as long as somebody waits,
+ * the stranger that has been here longest must leave after grace_ms already.  A
+ * worker's handshake takes a round trip, so neither a crowd of workers that
+ * start together nor a crowd of silent connections can keep a worker out. */
 #include "io/conn.h"
 
 #include "base/buf.h"
@@ -47,6 +47,7 @@ struct listener {
     uint32_t n_pending;          /* these, and those whose conn is closing */
     struct listener_limits limits;
     uint8_t key[AUTH_KEY_BYTES];
+    struct tls_ctx *tls; /* NULL: frames are plain */
     const struct listener_handlers *handlers;
     void *ctx;
 };
@@ -80,6 +81,7 @@ free_if_closed(struct listener *l)
     if (l->n_handles || l->n_pending)
         return;
     auth_wipe(l->key, sizeof l->key);
+    tls_ctx_free(l->tls);
     mem_free(l);
 }
 
@@ -183,6 +185,8 @@ on_closed(void *ctx, struct conn *c, const struct err *why)
     struct listener *l = p->l;
     struct err e = *why;
 
+    if (!conn_has_greeted(c) && conn_get_received(c))
+        err_set(&e, ERR_PROTO, "closed in the middle of the TLS handshake");
     err_set(&e, ERR_PROTO, "closed before HELLO");
     if (!l->closing && l->handlers->on_refused)
         l->handlers->on_refused(l->ctx, conn_get_peer(c), &e);
@@ -249,8 +253,8 @@ admit(struct listener *l)
     rc = uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)conn_get_tcp(p->c));
     if (rc < 0)
         err_set(&e, ERR_SYS, "accept: %s", uv_strerror(rc));
-    else if (conn_start(p->c, &e) == 0)
-        (void)send_challenge(p, &e);
+    else if (!l->tls || conn_set_tls(p->c, l->tls, &e) == 0)
+        (void)(conn_start(p->c, &e) == 0 && send_challenge(p, &e));
     if (e.code)
         conn_fail(p->c, &e);
 }
@@ -373,10 +377,6 @@ listener_new(uv_loop_t *loop, const char *host, uint16_t port,
                 host);
         return NULL;
     }
-    if (how.tls) {
-        err_set(err, ERR_CONFIG, "this build does not speak TLS");
-        return NULL;
-    }
     if (addr_check(&a, how, err) < 0)
         return NULL;
     l = mem_alloc(1, sizeof *l);
@@ -393,6 +393,10 @@ listener_new(uv_loop_t *loop, const char *host, uint16_t port,
     memcpy(l->key, key, sizeof l->key);
     l->handlers = h;
     l->ctx = ctx;
+    if (how.tls && !(l->tls = tls_ctx_new(key, true, err))) {
+        listener_close(l);
+        return NULL;
+    }
     rc = uv_tcp_bind(&l->tcp, (const struct sockaddr *)&a, 0);
     if (!rc)
         rc = uv_listen((uv_stream_t *)&l->tcp, SOMAXCONN, on_connection);

@@ -4,8 +4,11 @@ libebsp_a_SOURCES += \
 	src/io/auth.c src/io/auth.h \
 	src/io/child.c src/io/child.h \
 	src/io/conn.c src/io/conn.h \
-	src/io/conn_close.c src/io/conn_read.c src/io/conn_write.c \
+	src/io/conn_close.c src/io/conn_read.c src/io/conn_tls.c \
+	src/io/conn_write.c \
 	src/io/conn_impl.h src/io/conn_priv.h \
 	src/io/connect.c \
 	src/io/listen.c \
-	src/io/loop.h
+	src/io/loop.h \
+	src/io/resolve.c src/io/resolve.h \
+	src/io/tls.c src/io/tls.h src/io/tls_ctx.c src/io/tls_impl.h
