@@ -9,6 +9,8 @@ libebsp_a_SOURCES += \
 	src/io/conn_impl.h src/io/conn_priv.h \
 	src/io/connect.c \
 	src/io/listen.c \
+	src/io/local.c src/io/local.h src/io/local_impl.h \
+	src/io/local_ask.c src/io/local_peer.c \
 	src/io/loop.h \
 	src/io/resolve.c src/io/resolve.h \
 	src/io/tls.c src/io/tls.h src/io/tls_ctx.c src/io/tls_impl.h
