@@ -234,9 +234,12 @@ static int
 parse_file(struct hosts *h, const char *path, struct err *err)
 {
     struct buf text = BUF_INIT(HOSTS_MAX_FILE);
-    int r = fs_read(path, &text, err);
+    struct err why = ERR_INIT;
+    int r = fs_read(path, &text, &why);
 
-    if (r == 0)
+    if (r != 0)
+        err_set(err, ERR_CONFIG, "%s", why.text);
+    else
         r = hosts_parse_text(h, path, text.data ? text.data : "", text.len,
                              err);
     buf_release(&text);
