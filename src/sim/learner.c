@@ -214,12 +214,12 @@ compute_share(struct learner *l, struct pupil *p,
 }
 
 int
-learner_release(struct learner *l, uint32_t worker,
+learner_release(struct learner *l, uint32_t worker, uint32_t shard,
                 const struct host_release *how, bool *none, struct err *err)
 {
     struct pupil *p = &l->pupil[worker];
 
-    if (ledger_take(&l->ledger, &p->share, worker, how, none, err) != 0)
+    if (ledger_take(&l->ledger, &p->share, shard, how, none, err) != 0)
         return -1;
     return *none ? 0 : compute_share(l, p, how, err);
 }
@@ -269,6 +269,13 @@ int
 learner_drop(struct learner *l, uint32_t worker, struct err *err)
 {
     return ledger_give_back(&l->ledger, &l->pupil[worker].share, err);
+}
+
+void
+learner_forget(struct learner *l, uint32_t worker)
+{
+    optim_free(l->pupil[worker].local);
+    l->pupil[worker].local = NULL;
 }
 
 int

@@ -23,7 +23,8 @@ int learner_reserve(struct learner *l, uint32_t workers, struct err *err);
 uint32_t learner_get_workers(const struct learner *l);
 struct ledger *learner_get_ledger(struct learner *l);
 
-int learner_release(struct learner *l, uint32_t worker,
+/* shard: whose mini-batches it gets when they are assigned statically. */
+int learner_release(struct learner *l, uint32_t worker, uint32_t shard,
                     const struct host_release *how, bool *none,
                     struct err *err);
 /* The worker's order again, on the parameters of now. */
@@ -42,6 +43,8 @@ int learner_commit(struct learner *l, double weight, uint32_t pushes,
                    double *lr, struct err *err);
 /* The mini-batches of its order go back to the queue. */
 int learner_drop(struct learner *l, uint32_t worker, struct err *err);
+/* The worker is gone.  The next one of its number knows nothing of it. */
+void learner_forget(struct learner *l, uint32_t worker);
 int learner_evaluate(struct learner *l, struct evaluation *e, struct err *err);
 
 #endif

@@ -23,6 +23,17 @@ replay_get_rank(const struct replay *p, uint32_t *rank, struct err *err)
     return 0;
 }
 
+int
+replay_get_shard(const struct replay *p, uint32_t *shard, struct err *err)
+{
+    int64_t v = 0;
+
+    if (jcur_int_or(&p->at, "shard", 0, p->c->job->workers - 1, &v, err) != 0)
+        return -1;
+    *shard = (uint32_t)v;
+    return 0;
+}
+
 const char *
 replay_describe(const struct replay *p, char *to, size_t cap)
 {
@@ -168,12 +179,25 @@ replay_next(struct replay *p, struct err *err)
 {
     int r;
 
+    if (p->peeked || p->over) {
+        p->peeked = false;
+        return 0;
+    }
     do
         r = trace_next(&p->trace, &p->event, &p->at, err);
     while (r == 1 && !find_kind(p->event));
     if (r == 0)
         p->over = true;
     return r < 0 ? -1 : 0;
+}
+
+int
+replay_peek(struct replay *p, struct err *err)
+{
+    if (replay_next(p, err) != 0)
+        return -1;
+    p->peeked = !p->over;
+    return 0;
 }
 
 static int

@@ -28,7 +28,7 @@ expect(struct replay *p, const char *event, uint32_t rank, bool *over,
     int64_t recorded = NOBODY;
     char now[64], then[64];
 
-    if (!p->over && replay_next(p, err) != 0)
+    if (replay_next(p, err) != 0)
         return -1;
     /* A run that failed or was cut off did no more of what comes here. */
     *over = p->over || !strcmp(p->event, "failure");
@@ -141,6 +141,26 @@ compare_order(const struct replay *p, const struct share *s, struct err *err)
     return compare(p, JOB, f, ARRAY_LEN(f), err);
 }
 
+/* Is the next event the release of this worker? */
+static int
+peek_release(struct replay *p, uint32_t worker, bool *found, struct err *err)
+{
+    int64_t rank = NOBODY;
+
+    *found = false;
+    if (replay_peek(p, err) != 0)
+        return -1;
+    if (p->over || strcmp(p->event, "release") != 0)
+        return 0;
+    if (jcur_int(&p->at, "rank", 0, NOBODY, &rank, err) != 0)
+        return -1;
+    *found = rank == worker;
+    return 0;
+}
+
+/* That no work was left for a worker is not recorded, and whether a shard of a
+ * lost worker is free for others the server alone knows: a release that is
+ * recorded had work.  One that is not found none, if there is none. */
 static int
 drive_release(void *ctx, uint32_t worker, const struct host_release *how,
               bool *finished, struct err *err)
@@ -150,21 +170,28 @@ drive_release(void *ctx, uint32_t worker, const struct host_release *how,
                         {"contribution", how->contribution, 0},
                         {"lr_factor", how->lr_factor, 1},
                         {"batch", how->batch, 0}};
-    bool over;
+    bool found, over, none;
+    uint32_t shard = 0;
 
-    if (p->over)
-        return 0;
-    /* First, because a worker without work leaves no trace. */
-    if (learner_release(p->l, worker, how, finished, err) != 0)
+    if (peek_release(p, worker, &found, err) != 0)
         return -1;
-    if (*finished)
+    if (!found && !p->over &&
+        !assign_has(learner_get_ledger(p->l)->assign, worker)) {
+        *finished = true;
         return 0;
+    }
     if (expect(p, "release", worker, &over, err) != 0)
         return -1;
     if (over)
         return 0;
-    if (compare(p, POLICY, f, ARRAY_LEN(f), err) != 0)
+    if (compare(p, POLICY, f, ARRAY_LEN(f), err) != 0 ||
+        replay_get_shard(p, &shard, err) != 0 ||
+        learner_release(p->l, worker, shard, how, &none, err) != 0)
         return -1;
+    if (none)
+        return jcur_fail(&p->at, err,
+                         "no mini-batch is left in this job: was job.json "
+                         "changed?");
     return compare_order(p, learner_get_share(p->l, worker), err);
 }
 

@@ -32,7 +32,7 @@ follow_release(struct replay *p, struct err *err)
             first = 0, count = 0;
     const struct jcur *e = &p->at;
     const struct share *s;
-    uint32_t rank;
+    uint32_t rank, shard = 0;
     bool none;
 
     if (replay_get_rank(p, &rank, err) != 0 ||
@@ -44,7 +44,8 @@ follow_release(struct replay *p, struct err *err)
         jcur_int(e, "steps", 1, WIRE_MAX_STEPS, &steps, err) != 0 ||
         jcur_int(e, "epoch", 0, UINT32_MAX, &epoch, err) != 0 ||
         jcur_int(e, "first", 0, INT64_MAX, &first, err) != 0 ||
-        jcur_int(e, "count", 1, UINT32_MAX, &count, err) != 0)
+        jcur_int(e, "count", 1, UINT32_MAX, &count, err) != 0 ||
+        replay_get_shard(p, &shard, err) != 0)
         return -1;
     how.keep = keep;
     how.contribution = (uint32_t)contribution;
@@ -55,7 +56,7 @@ follow_release(struct replay *p, struct err *err)
         return jcur_fail(e, err, "worker %u is released a second time", rank);
     if (how.keep && s->iteration == 0)
         return jcur_fail(e, err, "worker %u has no parameters to keep", rank);
-    if (learner_release(p->l, rank, &how, &none, err) != 0)
+    if (learner_release(p->l, rank, shard, &how, &none, err) != 0)
         return -1;
     if (none || s->n != how.steps || s->cursor[0].epoch != epoch ||
         s->cursor[0].first != (uint64_t)first ||

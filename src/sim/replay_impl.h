@@ -22,6 +22,7 @@ struct replay {
     bool has_policy;    /* the policy's event was seen */
     bool is_started;    /* the start was seen */
     bool over;          /* nothing more is recorded */
+    bool peeked;        /* the current event is the next one, too */
     struct trace trace; /* at the event `event`, with its cursor `at` */
     const char *event;
     struct jcur at;
@@ -32,10 +33,14 @@ struct replay {
 
 /* The current event's rank; ERR_CONFIG when no such worker can be. */
 int replay_get_rank(const struct replay *p, uint32_t *rank, struct err *err);
+/* The shard that a release has its mini-batches from. */
+int replay_get_shard(const struct replay *p, uint32_t *shard, struct err *err);
 /* "release of worker 3" for the current event; returns `to`. */
 const char *replay_describe(const struct replay *p, char *to, size_t cap);
 /* To the next event that matters; sets p->over at the end.  0 or -1. */
 int replay_next(struct replay *p, struct err *err);
+/* To the next event, which comes once more with replay_next. */
+int replay_peek(struct replay *p, struct err *err);
 
 /* The current event's time becomes p->now_ns. */
 int replay_take_time(struct replay *p, struct err *err);

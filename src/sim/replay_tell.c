@@ -144,6 +144,7 @@ replay_on_leave(struct replay *p, struct err *err)
     if (replay_get_rank(p, &rank, err) != 0)
         return -1;
     p->left = rank;
+    learner_forget(p->l, rank);
     if (!p->host || host_get_state(p->host, rank) == HOST_RUNNING)
         if (learner_drop(p->l, rank, err) != 0)
             return -1;

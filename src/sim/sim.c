@@ -102,7 +102,7 @@ take_work(struct sim *s, uint32_t worker, const struct host_release *how,
         s->left -= w->steps;
         return 0;
     }
-    if (learner_release(s->c->learner, worker, how, &none, err) != 0)
+    if (learner_release(s->c->learner, worker, worker, how, &none, err) != 0)
         return -1;
     w->steps = none ? 0 : learner_get_share(s->c->learner, worker)->n;
     return 0;

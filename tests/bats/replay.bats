@@ -188,7 +188,7 @@ EOF
 }
 
 # recording LINE...: an event stream of asp; a line is EVENT or EVENT RANK, or
-# release RANK FIRST.  60 samples, mini-batches of 20.
+# release RANK FIRST [SHARD], of mini-batches of 20.
 recording() {
     local t=0 word
     local -A version=() iteration=()
@@ -204,6 +204,7 @@ recording() {
             version[${word[1]}]=$now
             printf ',"iteration":%d,"version":%d,"epoch":0,"first":%d,"count":20,"steps":1' \
                 $((++iteration[${word[1]}])) $now "${word[2]}"
+            [ -z "${word[3]:-}" ] || printf ',"shard":%d' "${word[3]}"
             ;;
         retry) version[${word[1]}]=$now ;;
         push) printf ',"loss":1,"norm":1,"compute":0.5' ;;
@@ -231,6 +232,19 @@ recording() {
     recording "${begin[@]}" 'release 0 0' 'release 1 20' 'leave 1' 'join 1' \
         'release 1 20' 'push 0' 'add 0' commit 'release 0 40' \
         'push 1' 'add 1' commit 'push 0' 'add 0' commit
+}
+
+@test "the shard of a lost worker is for the others" {
+    local hash samples=40 begin=(policy 'join 0' 'join 1' start)
+    mkdir run
+    blobs_job run/job.json \
+        '.data.train = 40 | .epochs = 1 | .assignment = {"type": "iid"}'
+    recording "${begin[@]}" 'release 0 0' 'release 1 0 1' 'leave 1' \
+        'push 0' 'add 0' commit 'release 0 0 1' 'push 0' 'add 0' commit
+    # and not while it is there
+    samples=20
+    recording "${begin[@]}" 'release 0 0' 'release 1 0 1' \
+        'push 0' 'add 0' commit
 }
 
 @test "an order that is sent again is computed on newer parameters" {
