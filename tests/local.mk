@@ -52,6 +52,11 @@ UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
 FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
 EXTRA_DIST += tests/unit/pair.h
 
+# launch
+UNIT_TESTS += tests/unit/test_hosts tests/unit/test_launch
+FUZZERS += tests/fuzz/fuzz_hosts
+BATS_TESTS += tests/bats/ssh.bats
+
 # policy
 UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \
 	tests/unit/test_policy_act tests/unit/test_policy_clocks \
@@ -101,8 +106,10 @@ tests_tools_ssh_relay_SOURCES = tests/tools/ssh-relay.c
 tests_tools_ssh_relay_LDADD = $(LIBEBSP)
 tests_tools_strangers_SOURCES = tests/tools/strangers.c
 tests_tools_strangers_LDADD = $(LIBEBSP)
-BATS_TESTS += tests/bats/relay.bats
-EXTRA_DIST += tests/tools/relay.bash tests/tools/sshd.bash
+BATS_TESTS += tests/bats/relay.bats tests/bats/strangers.bats \
+	tests/bats/netns.bats
+EXTRA_DIST += tests/tools/relay.bash tests/tools/sshd.bash \
+	tests/tools/netns.bash
 
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \

@@ -110,7 +110,7 @@ end_line(struct child *c, struct line *l)
     if (n && l->text[n - 1] == '\r' && l->len <= LINE_CHARS)
         n--;
     str_escape(to, LINE_CHARS + 1, l->text, n);
-    c->n_last++;
+    c->n_last += *to != '\0'; /* an empty one says nothing */
     l->len = 0;
     if (c->handlers->on_line)
         c->handlers->on_line(c->ctx, l == &c->line[OUT] ? CHILD_OUT : CHILD_ERR,

@@ -43,7 +43,7 @@ void child_set_alarm(struct child *c, uint64_t ms);
 void child_close_stdin(struct child *c);
 int child_kill(struct child *c, int signal);
 int child_get_pid(const struct child *c);
-/* The last lines it printed, oldest first; NULL beyond. */
+/* The last lines it printed, oldest first, without empty ones; NULL beyond. */
 const char *child_get_last_line(const struct child *c, int i);
 
 #endif

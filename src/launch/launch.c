@@ -141,15 +141,20 @@ report(struct process *p, enum err_code code, const char *how)
     pump(l);
 }
 
+/* What it has said besides its greeting. */
 static void
 add_last_lines(struct buf *to, const struct child *c)
 {
+    char version[JOIN_VERSION_CAP];
+    const char *shown[CHILD_LAST_LINES], *line;
+    uint32_t protocol;
     int n = 0;
 
-    while (n < CHILD_LAST_LINES && child_get_last_line(c, n))
-        n++;
+    for (int i = 0; (line = child_get_last_line(c, i)); i++)
+        if (!join_is_greeting(line, &protocol, version))
+            shown[n++] = line;
     for (int i = n > SHOWN_LINES ? n - SHOWN_LINES : 0; i < n; i++)
-        buf_addf(to, "\n  | %.100s", child_get_last_line(c, i));
+        buf_addf(to, "\n  | %.100s", shown[i]);
 }
 
 static void
@@ -160,7 +165,7 @@ on_exit_of(void *ctx, int64_t status, int signal)
     enum err_code code = code_of(status, signal);
     struct buf how = BUF_INIT(4096);
 
-    if (is_remote(p))
+    if (is_remote(p) && p->refused.code != ERR_PROTO)
         buf_addf(&how, "%s: ", p->host);
     if (p->refused.code != ERR_OK) {
         code = p->refused.code;
@@ -244,9 +249,9 @@ on_line(void *ctx, enum child_stream from, const char *line)
         }
         if (++p->n_lines > MAX_NOISE) {
             err_set(&why, ERR_PROTO,
-                    "more than %d lines and no greeting of ebsp among them; "
-                    "is it a login script that prints them?",
-                    MAX_NOISE);
+                    "%s: more than %d lines and no greeting of ebsp among "
+                    "them; is it a login script that prints them?",
+                    p->host, MAX_NOISE);
             refuse(p, &why);
         }
     }

@@ -1,0 +1,258 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Workers over SSH: real sshds, real login shells, and nobody left behind.
+load ebsp
+load jobs
+load ../tools/sshd
+
+setup() {
+    ebsp_setup
+    need_sshd
+    blobs_job job.json
+}
+teardown() { sshd_teardown; }
+
+hosts=127.0.0.1,127.0.0.2,127.0.0.3
+
+start_hosts() { start_sshd 127.0.0.1 127.0.0.2 127.0.0.3; }
+
+# ssh_train ARG...: trains on the three hosts.
+ssh_train() {
+    run_ebsp train job.json -r run --ssh "$sshd_client" --hosts "$hosts" "$@"
+}
+
+# train_on HOSTS ARG...: a run that lasts until it is ended; $train is its id.
+# Returns when its workers compute.
+train_on() {
+    bg log ebsp train job.json -r run --ssh "$sshd_client" --hosts "$1" \
+        --pace 30 --set epochs=100000 --set eval_every=0 "${@:2}"
+    train=$!
+    wait_for run/events.jsonl '"push"' 40
+}
+
+# remote_workers: process ids of workers, of which the parent is not ebsp.
+remote_workers() {
+    local pid
+    for pid in $(leftovers); do
+        ! tr '\0' ' ' <"/proc/$pid/cmdline" | grep -q join-from-stdin ||
+            echo "$pid"
+    done
+}
+# clients: process ids of ssh processes that the run has started.
+clients() { pgrep -f "^ssh -F $sshd_dir/ssh_config" || true; }
+no_processes() { [ -z "$(leftovers)$(clients)$(sshd_commands)" ]; }
+# sshd_commands: what sessions run, the processes of sshd itself left out.
+sshd_commands() {
+    local pid
+    for pid in $(sshd_sessions); do
+        grep -qs sshd "/proc/$pid/comm" || echo "$pid"
+    done
+}
+
+@test "a run on three hosts ends as one on this machine, with the same bits" {
+    start_hosts
+    ssh_train
+    [ "$status" -eq 0 ]
+    run_ebsp train job.json -r here -n 3
+    [ "$status" -eq 0 ]
+    [ "$(hash_of run)" = "$(hash_of here)" ]
+    json_true run/job.json '.workers == 3 and .hosts == ["127.0.0.1:1",
+        "127.0.0.2:1", "127.0.0.3:1"] and .origin.workers == "--hosts=3"'
+    [ "$(grep -c 'Starting session: command' "$sshd_dir/0.log")" -eq 3 ]
+    within 20 no_processes
+}
+
+@test "a host file, slots and this machine: as many workers as there is room" {
+    start_hosts
+    printf '%s\n' '# three' '' '127.0.0.1 slots=2 # two' \
+        "$(id -un)@127.0.0.2" 'local slots=1' >hosts
+    hosts=hosts ssh_train --json
+    [ "$status" -eq 0 ]
+    json_true run/job.json '.workers == 4'
+    [ "$(grep -c 'Starting session: command' "$sshd_dir/0.log")" -eq 3 ]
+    # the job that is left behind knows its hosts
+    expect 0 train run/job.json -r again --ssh "$sshd_client" --json
+    [ "$(grep -c 'Starting session: command' "$sshd_dir/0.log")" -eq 6 ]
+}
+
+@test "more workers than slots, a bad line, a bad name: exit status 3" {
+    expect 3 train job.json -r run --hosts a:2,b -n 4
+    stderr_has 'workers: 4 workers, but the hosts have 3 slots'
+    printf 'a\n\nb slots=0\n' >hosts
+    expect 3 train job.json -r run --hosts hosts
+    stderr_has 'hosts:3: expected 1 to 65536 slots, got "0"'
+    expect 3 train job.json -r run --hosts ./absent
+    stderr_has absent
+    expect 3 train job.json -r run --hosts=-oProxyCommand=x
+    stderr_has 'got "-oProxyCommand=x"'
+    expect 3 train job.json -r run --hosts 'a;reboot'
+    expect 3 train job.json -r run --set 'hosts=["a b"]'
+    stderr_has 'hosts[0]: expected [USER@]HOST'
+    expect 3 train job.json -r run --set 'hosts=[{"host": "a", "slot": 1}]'
+    expect 2 train job.json -r run --remote-path 'ebsp;reboot' --hosts local
+    expect 2 train job.json -r run --listen 0.0.0.0 --hosts local
+    [ ! -e run ]
+}
+
+@test "a host that only ssh knows needs --listen, and gets TLS there" {
+    start_hosts
+    cat >>"$sshd_dir/ssh_config" <<END
+Host node-a.example.invalid
+    HostName 127.0.0.2
+    HostKeyAlias [127.0.0.2]:$sshd_port
+$(sshd_client_config | tail -n +2)
+END
+    hosts=node-a.example.invalid ssh_train
+    [ "$status" -eq 3 ]
+    stderr_has 'host "node-a.example.invalid": the name'
+    stderr_has '--listen ADDRESS'
+    hosts=node-a.example.invalid,local ssh_train --listen 127.0.0.9
+    [ "$status" -eq 0 ]
+}
+
+@test "kill -9 of a remote worker, of its ssh: told with the host" {
+    start_hosts
+    train_on "$hosts" --on-worker-loss abort
+    kill -KILL "$(remote_workers | head -n 1)"
+    finish "$train"
+    [ "$status" -eq 8 ]
+    grep -qE 'worker [012].*127.0.0.[123]: the worker was killed there' log
+    within 20 no_processes
+
+    rm -r run
+    train_on "$hosts" --on-worker-loss abort
+    kill -KILL "$(clients | head -n 1)"
+    finish "$train"
+    [ "$status" -eq 8 ]
+    grep -qE 'worker [012].*127.0.0.[123]: ssh was killed by signal 9' log
+    within 20 no_processes
+}
+
+@test "kill -9 of the coordinator leaves nobody, not even a stopped worker" {
+    start_hosts
+    train_on "$hosts,local"
+    [ "$(remote_workers | wc -l)" -eq 4 ]
+    # shellcheck disable=SC2046 # one word for each
+    kill -STOP $(remote_workers | head -n 2)
+    kill -KILL "$train"
+    within 20 no_processes
+}
+
+@test "the same through a login shell that stays in between" {
+    sshd_extra="ForceCommand sh -c \"\$SSH_ORIGINAL_COMMAND; exit \\\$?\""
+    start_hosts
+    train_on 127.0.0.1
+    kill -KILL "$train"
+    within 20 no_processes
+}
+
+# shell_works SHELL: as a login shell.
+shell_works() {
+    command -v "$1" >/dev/null || skip "needs: $1"
+    sshd_extra="ForceCommand exec $1 -c \"\$SSH_ORIGINAL_COMMAND\""
+    start_sshd 127.0.0.1
+    hosts=127.0.0.1:2 ssh_train --remote-path "$sshd_dir/bin/ebsp"
+    [ "$status" -eq 0 ]
+    rm -r run
+    hosts=127.0.0.1 ssh_train --remote-path /no/such/ebsp
+    [ "$status" -eq 5 ]
+    stderr_has '127.0.0.1: no "/no/such/ebsp" there'
+    rm -r run
+    train_on 127.0.0.1
+    kill -STOP "$(remote_workers)"
+    kill -KILL "$train"
+    within 20 no_processes
+}
+@test "a login shell that is no sh: csh" { shell_works tcsh; }
+@test "a login shell that is no sh: fish" { shell_works fish; }
+
+@test "what login scripts print does no harm" {
+    sshd_extra='ForceCommand echo ebsp-worker; echo ebsp-worker x y; yes | head -n 100; printf "no newline"; echo err >&2; eval "$SSH_ORIGINAL_COMMAND"'
+    start_hosts
+    ssh_train
+    [ "$status" -eq 0 ]
+}
+
+@test "a login script that prints without end is given up" {
+    sshd_extra='ForceCommand yes'
+    start_hosts
+    ssh_train
+    [ "$status" -eq 6 ]
+    stderr_has 'no greeting of ebsp'
+    within 20 no_processes
+}
+
+@test "another protocol version is refused by name, before it is told anything" {
+    cat >other <<'END'
+#!/bin/sh
+echo "ebsp-worker 7 9.3.0"
+cat >"$BATS_TEST_TMPDIR/told"
+END
+    chmod +x other
+    start_hosts
+    hosts=127.0.0.2 ssh_train --remote-path "$PWD/other"
+    [ "$status" -eq 6 ]
+    stderr_has '127.0.0.2 runs ebsp 9.3.0 (protocol 7), this is'
+    [ ! -s told ]
+    within 20 no_processes
+}
+
+@test "an ebsp that does not greet, and none at all, are told apart" {
+    start_hosts
+    hosts=127.0.0.1 ssh_train --remote-path /bin/false
+    [ "$status" -eq 5 ]
+    stderr_has '"/bin/false worker" ended with exit status 1'
+    rm -r run
+    hosts=127.0.0.1 ssh_train --remote-path no-such-ebsp
+    [ "$status" -eq 5 ]
+    stderr_has 'no "no-such-ebsp" there: install ebsp, or say by --remote-path'
+}
+
+@test "host keys: unknown and changed ones are refused, with advice" {
+    start_hosts
+    cp "$sshd_dir/known_hosts" good
+    : >"$sshd_dir/known_hosts"
+    ssh_train
+    [ "$status" -eq 5 ]
+    stderr_has 'its host key is not known: run "ssh 127.0.0.'
+    [ ! -s "$sshd_dir/known_hosts" ]
+
+    rm -r run
+    ssh-keygen -q -t ed25519 -N '' -f other_key
+    sed "s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 other_key.pub)|" good \
+        >"$sshd_dir/known_hosts"
+    ssh_train
+    [ "$status" -eq 5 ]
+    stderr_has 'its host key is not the one in known_hosts'
+    [ "$(grep -c 'Starting session' "$sshd_dir/0.log")" -eq 0 ]
+}
+
+@test "no key, no host, no ssh: advice for each" {
+    start_hosts
+    ssh-keygen -q -t ed25519 -N '' -f other_key
+    cp other_key "$sshd_dir/user_key"
+    ssh_train
+    [ "$status" -eq 5 ]
+    stderr_has '"ssh -oBatchMode=yes 127.0.0.'
+    rm -r run
+    kill "${sshd_pids[0]}"
+    ended "${sshd_pids[0]}"
+    ssh_train
+    [ "$status" -eq 5 ]
+    stderr_has 'no sshd answers there'
+    rm -r run
+    hosts=nowhere.invalid ssh_train --listen 127.0.0.1
+    [ "$status" -eq 5 ]
+    stderr_has 'no such host'
+    rm -r run
+    expect 5 train job.json -r run --hosts 127.0.0.1 --ssh no-such-ssh
+    stderr_has no-such-ssh
+}
+
+@test "many workers on one host: sshd drops none" {
+    start_hosts
+    sed -i 's/^MaxStartups.*/MaxStartups 10:100:10/' "$sshd_dir/0.conf"
+    kill -HUP "${sshd_pids[0]}"
+    hosts=127.0.0.1:14 ssh_train
+    [ "$status" -eq 0 ]
+}
