@@ -81,12 +81,13 @@ EOF2
     printf '\n%s\n' "${sshd_extra:-}"
 }
 
-# start_sshd [--netns NAME] ADDRESS...: one sshd that listens on all of them,
-# at a free port.  May be called several times.
+# start_sshd [--netns PID] ADDRESS...: one sshd that listens on all of them, at
+# a free port, in the network namespace of a process.  May be called several
+# times.
 start_sshd() {
     local netns=() n=${#sshd_pids[@]} log address
     if [ "$1" = --netns ]; then
-        netns=(ip netns exec "$2")
+        netns=(nsenter --net="/proc/$2/ns/net" --)
         shift 2
     fi
     [ -n "$sshd_dir" ] || sshd_init
