@@ -229,7 +229,9 @@ struct ebsp_policy {
     void (*destroy)(void *self);
     /* 0, or -1: the run ends with the reason given to host->fail. */
     int32_t (*on_event)(void *self, const struct ebsp_event *event);
-    /* Optional.  Called once after create; fills what it promises. */
+    /* Optional.  Fills what it promises to as many workers as were there at
+     * once so far: called after create, and after each JOIN that makes them
+     * more than ever before. */
     void (*bounds)(void *self, struct ebsp_bounds *bounds);
     /* ---- end of ABI 1.0 ---- */
 };

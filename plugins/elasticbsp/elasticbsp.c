@@ -19,7 +19,8 @@
  *
  * async       each of these is an update, and a push is at least as new as the
  *             superstep: at most (workers - 1) * m.  Who comes (back) waits for
- *             the next superstep, so nobody counts twice.
+ *             the next superstep, so nobody counts twice, and no more count
+ *             than were there at once.
  * accumulate, local  one update per superstep, whose pushes were computed on
  *             what the last one left: 0.
  *
@@ -129,12 +130,15 @@ elastic_on_event(void *self, const struct ebsp_event *event)
         break;
     case EBSP_EVENT_JOIN:
         e->workers[w] = (struct worker){.state = WAITING};
+        if (++e->n_present > e->n_most)
+            e->n_most = e->n_present;
         if (w >= e->n_workers)
             e->n_workers = w + 1;
         break;
     case EBSP_EVENT_PUSH:
         return superstep_take_push(e, event);
     case EBSP_EVENT_LEAVE:
+        e->n_present--;
         superstep_forget(e, w);
         break;
     default:
@@ -150,9 +154,9 @@ elastic_bounds(void *self, struct ebsp_bounds *bounds)
 
     bounds->flags = EBSP_BOUND_STALENESS;
     bounds->max_staleness = 0;
-    if (e->between == BETWEEN_ASYNC)
+    if (e->between == BETWEEN_ASYNC && e->n_most > 0)
         bounds->max_staleness =
-            (e->host->max_workers - UINT64_C(1)) * (e->max_gap + e->lookahead);
+            (e->n_most - UINT64_C(1)) * (e->max_gap + e->lookahead);
 }
 
 static const struct ebsp_option options[] = {

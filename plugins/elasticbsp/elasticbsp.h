@@ -62,6 +62,8 @@ struct elastic {
     int is_started;
     struct worker *workers; /* by number */
     uint32_t n_workers;     /* numbers below this have been seen */
+    uint32_t n_present;     /* joined and not left */
+    uint32_t n_most;        /* of them at once, so far */
     struct gate gate;       /* the members, by iterations in this superstep */
     uint32_t n_members, n_done;
     uint64_t n_added;  /* pushes in the accumulator */

@@ -140,6 +140,7 @@ show_lib(const struct policy_args *args, const struct policy_lib *lib,
 {
     struct host_config config = {.lib = lib, .max_workers = SHOWN_WORKERS};
     struct host *host;
+    int r = 0;
 
     if (args->json)
         return print_json(lib_json(lib), err);
@@ -149,8 +150,13 @@ show_lib(const struct policy_args *args, const struct policy_lib *lib,
     printf("%s %s: %s\n", lib->p.name, lib->p.version, lib->p.summary);
     printf("file: %s (ABI %u.%u)\n", lib->path, lib->p.abi_major,
            lib->p.abi_minor);
-    print_bounds(host_get_bounds(host));
+    for (uint32_t i = 0; r == 0 && i < SHOWN_WORKERS; i++)
+        r = host_join(host, 0, i, err);
+    if (r == 0)
+        print_bounds(host_get_bounds(host));
     host_free(host);
+    if (r != 0)
+        return -1;
     if (lib->p.n_options > 0)
         puts("options:");
     for (size_t i = 0; i < lib->p.n_options; i++)

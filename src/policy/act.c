@@ -12,6 +12,9 @@
 #define MAX_TIMERS(n_workers) (16 * (size_t)(n_workers) + 1024)
 /* Pushes that wait for a COMMIT; the bookkeeping takes 16 bytes for each. */
 #define MAX_ADDED ((size_t)1 << 26)
+/* Pushes that are dropped in a row without a COMMIT: that training gets on is
+ * no longer to be hoped for. */
+#define MAX_DROPS(n_workers) (100 * (uint64_t)(n_workers) + 1000)
 /* WAKEs at one instant that each ask for another one "now". */
 #define MAX_SPINS 10000
 
@@ -109,6 +112,7 @@ do_commit(struct host *h, const struct ebsp_action *a)
         return host_driver_failed(h, "commit");
     h->n_added = 0;
     h->samples_added = 0;
+    h->n_drops = 0;
     h->stats.version++;
     return 0;
 }
@@ -121,6 +125,11 @@ do_drop(struct host *h, const struct ebsp_action *a)
 
     if (!w)
         return -1;
+    if (++h->n_drops > MAX_DROPS(h->most))
+        return host_fail(h,
+                         "has dropped %llu pushes in a row and committed "
+                         "nothing",
+                         (unsigned long long)h->n_drops);
     if (d->drop && d->drop(h->config.ctx, a->worker, &h->err) != 0)
         return host_driver_failed(h, "drop");
     w->has_push = false;

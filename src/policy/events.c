@@ -116,6 +116,7 @@ int
 host_join(struct host *h, int64_t now_ns, uint32_t worker, struct err *err)
 {
     struct host_worker *w;
+    uint32_t present;
 
     if (begin(h, now_ns, err) != 0)
         return -1;
@@ -130,7 +131,11 @@ host_join(struct host *h, int64_t now_ns, uint32_t worker, struct err *err)
         w->clock = clocks_least(&h->clocks, 0);
         h->stats.held++;
         prepare(h, EBSP_EVENT_JOIN, worker)->clock = w->clock;
-        dispatch(h);
+        present = h->stats.held + h->stats.running;
+        if (dispatch(h) == 0 && present > h->most) {
+            h->most = present;
+            host_ask_bounds(h);
+        }
     }
     return end(h, err);
 }

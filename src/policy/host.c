@@ -51,8 +51,8 @@ host_driver_failed(struct host *h, const char *what)
 
 /* ---- life ---------------------------------------------------------------- */
 
-static int
-ask_bounds(struct host *h)
+int
+host_ask_bounds(struct host *h)
 {
     struct {
         struct ebsp_bounds b;
@@ -82,7 +82,7 @@ create_policy(struct host *h)
     h->self = p->create(&h->lent.table);
     if (!h->self)
         return host_fail(h, "could not be created and gave no reason");
-    return h->err.code == ERR_OK ? ask_bounds(h) : -1;
+    return h->err.code == ERR_OK ? host_ask_bounds(h) : -1;
 }
 
 struct host *

@@ -135,7 +135,8 @@ enum host_state host_get_state(const struct host *h, uint32_t worker);
 uint64_t host_get_clock(const struct host *h, uint32_t worker);
 const char *host_get_policy(const struct host *h); /* its name */
 uint32_t host_get_max_workers(const struct host *h);
-/* What the policy promises with these options and so many workers. */
+/* What the policy promises with these options and as many workers as were there
+ * at once so far. */
 const struct ebsp_bounds *host_get_bounds(const struct host *h);
 
 #endif

@@ -49,6 +49,8 @@ struct host {
     uint32_t n_spins; /* timers asked for "now" by WAKE, at this instant */
     uint32_t n_wakes; /* in a row, with nobody running */
     struct ebsp_bounds bounds;
+    uint32_t most;    /* workers at once, so far */
+    uint64_t n_drops; /* by the policy, in a row, without a COMMIT */
     struct host_stats stats;
     uint64_t histogram[HOST_HISTOGRAM];
     struct rng rng;
@@ -74,6 +76,8 @@ int host_driver_failed(struct host *h, const char *what);
 /* "PUSH of worker 3" for the event delivered last; returns `to`. */
 const char *host_event_text(const struct host *h, char *to, size_t cap);
 
+/* What the policy promises to as many workers as there were at most. */
+int host_ask_bounds(struct host *h);
 /* Fills h->lent (services.c). */
 void host_lend(struct host *h);
 /* ebsp_host.act (act.c). */

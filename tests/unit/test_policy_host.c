@@ -368,6 +368,103 @@ timers_cannot_be_abused(void)
     script_close(&s);
 }
 
+/* Takes everybody back to work and drops what comes, but for each s->n-th. */
+static int32_t
+waste(struct script *s, const struct ebsp_event *e)
+{
+    if (e->kind != EBSP_EVENT_PUSH)
+        return async(s, e);
+    s->log[0] = '\0';
+    if (e->clock % (uint64_t)s->n == 0)
+        return ACT(s, ADD, .worker = e->worker, .weight = 1) != 0 ||
+                       ACT(s, COMMIT, .weight = 1) != 0 ||
+                       ACT(s, RELEASE, .worker = e->worker) != 0
+                   ? -1
+                   : 0;
+    return ACT(s, DROP, .worker = e->worker) != 0 ||
+                   ACT(s, RELEASE, .worker = e->worker) != 0
+               ? -1
+               : 0;
+}
+
+static void
+drops_must_lead_somewhere(void)
+{
+    struct script s;
+    int i;
+
+    script_init(&s, 500, waste); /* of which three are there */
+    s.n = 1 << 20;
+    script_start(&s, 3);
+    for (i = 1; i < 10000; i++)
+        if (script_push(&s, i, (uint32_t)i % 3) != 0)
+            break;
+    is_int(i, 1000 + 3 * 100 + 1, "a policy that only drops is stopped");
+    is_str(s.err.text,
+           "policy \"script\": on PUSH of worker 2: has dropped 1301 pushes in "
+           "a row and committed nothing",
+           "and told so");
+    is_int(s.err.code, ERR_POLICY, "as the policy's fault");
+    script_close(&s);
+
+    script_init(&s, 3, waste);
+    s.n = 400;
+    script_start(&s, 3);
+    for (i = 1; i < 10000; i++)
+        if (script_push(&s, i, (uint32_t)i % 3) != 0)
+            break;
+    is_int(i, 10000, "not when it commits now and then");
+    script_close(&s);
+}
+
+/* Promises a gap of ten for each worker that is there. */
+static int32_t
+count(struct script *s, const struct ebsp_event *e)
+{
+    s->n += (e->kind == EBSP_EVENT_JOIN) - (e->kind == EBSP_EVENT_LEAVE);
+    if (e->kind == EBSP_EVENT_START)
+        for (uint32_t i = 0; i < (uint32_t)s->n; i++)
+            if (ACT(s, RELEASE, .worker = i) != 0)
+                return -1;
+    return 0;
+}
+
+static void
+promise_to_so_many(void *self, struct ebsp_bounds *b)
+{
+    struct script *s = self;
+
+    script_log(s, "B%d ", s->n);
+    b->flags = EBSP_BOUND_GAP;
+    b->max_gap = (uint64_t)s->n * 10;
+}
+
+static void
+bounds_follow_the_most_workers(void)
+{
+    struct script s;
+
+    script_init(&s, 100, count);
+    s.lib.p.bounds = promise_to_so_many;
+    script_start(&s, 2);
+    is_str(s.log, "B0 J0 B1 J1 B2 S R0 R1 ", "those of the start");
+    is_int((int64_t)host_get_bounds(s.host)->max_gap, 20,
+           "the promise is to them and not to max_workers");
+    s.log[0] = '\0';
+    host_join(s.host, 1, 7, &s.err);
+    host_leave(s.host, 2, 0, &s.err);
+    host_leave(s.host, 3, 7, &s.err);
+    host_join(s.host, 4, 8, &s.err);
+    host_join(s.host, 5, 9, &s.err);
+    is_str(s.log, "J7 B3 L0 L7 J8 J9 ",
+           "asked again when they are more than ever, and only then");
+    is_int((int64_t)host_get_bounds(s.host)->max_gap, 30, "the peak stays");
+    host_join(s.host, 6, 10, &s.err);
+    is_int((int64_t)host_get_bounds(s.host)->max_gap, 40, "and may rise");
+    is_str(s.err.text, "", "no error");
+    script_close(&s);
+}
+
 static int
 call_back(void *ctx, uint32_t worker, double weight, struct err *err)
 {
@@ -495,6 +592,8 @@ main(void)
     uncommitted_pushes_are_told();
     timers_come_in_order();
     timers_cannot_be_abused();
+    drops_must_lead_somewhere();
+    bounds_follow_the_most_workers();
     misuse_by_the_driver();
     driver_errors_pass_through();
     memory_runs_out();
