@@ -37,11 +37,25 @@ lock(const struct events *e, struct err *err)
     return 0;
 }
 
+/* A process that was killed may have left a part of a line. */
+static int
+cut_torn_line(const struct events *e, struct err *err)
+{
+    off_t end = lseek(e->fd, 0, SEEK_END), whole = end;
+    char last = '\n';
+
+    while (whole > 0 && pread(e->fd, &last, 1, whole - 1) == 1 && last != '\n')
+        whole--;
+    if (end < 0 || (whole < end && ftruncate(e->fd, whole) != 0))
+        return err_errno(err, "%s", e->path);
+    return 0;
+}
+
 struct events *
 events_open(const char *path, bool append, int64_t start_ns, struct err *err)
 {
     struct events *e = mem_alloc(1, sizeof *e);
-    int flags = O_WRONLY | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_EXCL);
+    int flags = O_RDWR | O_CREAT | O_CLOEXEC | (append ? O_APPEND : O_EXCL);
 
     if (!e || !(e->path = mem_strdup(path))) {
         mem_free(e);
@@ -53,7 +67,7 @@ events_open(const char *path, bool append, int64_t start_ns, struct err *err)
     e->fd = open(path, flags, 0666);
     if (e->fd < 0) {
         err_errno(err, "%s", path);
-    } else if (lock(e, err) == 0) {
+    } else if (lock(e, err) == 0 && cut_torn_line(e, err) == 0) {
         return e;
     } else {
         close(e->fd);
