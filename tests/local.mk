@@ -73,6 +73,7 @@ EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 # ps, sim, cmd
 UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim
 BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
+	tests/bats/supervise.bats \
 	tests/bats/failures.bats tests/bats/simulate.bats \
 	tests/bats/reality.bats tests/bats/replay.bats
 EXTRA_DIST += tests/bats/jobs.bash

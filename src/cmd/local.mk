@@ -17,6 +17,7 @@ libebsp_a_SOURCES += \
 	src/cmd/replay.c \
 	src/cmd/simulate.c src/cmd/simulate.h \
 	src/cmd/simulate_run.c \
+	src/cmd/supervise.c src/cmd/supervise.h \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \
 	src/cmd/whatif.c src/cmd/whatif.h \

@@ -24,6 +24,8 @@ enum {
     OPT_DATA_DIR,
     OPT_JSON,
     OPT_DRY_RUN,
+    OPT_SUPERVISE,
+    OPT_MAX_COORDINATOR_RESTARTS,
     OPT_RESUME,
     OPT_LR_SCALING,
     OPT_SLOW,
@@ -60,6 +62,10 @@ static const struct argp_option options[] = {
     {"data-dir", OPT_DATA_DIR, "DIR", 0,
      "folder with one folder or archive per data set; default beside the job",
      2},
+    {"supervise", OPT_SUPERVISE, NULL, 0,
+     "continue by itself when the coordinator crashes", 2},
+    {"max-coordinator-restarts", OPT_MAX_COORDINATOR_RESTARTS, "N", 0,
+     "with --supervise: so often at most, default 3", 2},
     {"resume", OPT_RESUME, "RUN", 0,
      "continue the run in this directory from its newest checkpoint", 2},
     {"slow", OPT_SLOW, "RANK:FACTOR", 0,
@@ -74,8 +80,9 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
-#define MAX_SLOW    1e6 /* factor */
-#define MAX_PACE_MS 1e6
+#define MAX_SLOW     1e6 /* factor */
+#define MAX_PACE_MS  1e6
+#define MAX_RESTARTS 1000000
 
 static int
 parse_slow(struct train_options *o, const char *arg, struct argp_state *state)
@@ -145,6 +152,17 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_RESUME:
         o->resume = arg;
+        return 0;
+    case OPT_SUPERVISE:
+        o->supervise = true;
+        return 0;
+    case OPT_MAX_COORDINATOR_RESTARTS:
+        if (!str_u64(arg, &o->max_coordinator_restarts) ||
+            o->max_coordinator_restarts > MAX_RESTARTS)
+            argp_error(state,
+                       "--max-coordinator-restarts: expected 0 to %d, got "
+                       "\"%s\"",
+                       MAX_RESTARTS, arg);
         return 0;
     case OPT_DRY_RUN:
         o->dry_run = true;
@@ -237,6 +255,15 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
     return r;
 }
 
+/* Somebody who wants a run to survive will want to know that. */
+static void
+warn_of_loss(const struct train_options *o, const struct job *j)
+{
+    if (o->supervise && !*o->supervised.run && !(j->checkpoint_every > 0))
+        fprintf(stderr, "ebsp train: warning: checkpoint_every is 0: after a "
+                        "crash the run begins from the start\n");
+}
+
 /* Everything is checked before anything is started. */
 static int
 run_job(const struct train_options *o, struct err *err)
@@ -261,8 +288,10 @@ run_job(const struct train_options *o, struct err *err)
         r = 0;
         goto out;
     }
-    if (r == 0)
+    if (r == 0) {
+        warn_of_loss(o, &t.job);
         r = train_run(&t, err);
+    }
 out:
     dataset_free(t.data);
     policy_lib_close(&t.policy);
@@ -278,11 +307,19 @@ out:
 static int
 run(int argc, char **argv, struct err *err)
 {
-    struct train_options o = {.cluster = CLUSTER_OPTIONS_INIT};
+    struct train_options o = {.cluster = CLUSTER_OPTIONS_INIT,
+                              .max_coordinator_restarts = 3,
+                              .supervised = SUPERVISED_INIT};
     int r = cmd_parse(&argp, argc, argv, &o, err);
 
     if (r == 0)
         r = cluster_override(&o.cluster, &o.overrides, err);
+    if (r == 0 && o.supervise && !o.dry_run)
+        r = supervise((uint32_t)o.max_coordinator_restarts, &o.supervised, err);
+    if (r == 0 && *o.supervised.run) { /* started again */
+        o.resume = o.supervised.run;
+        o.run_dir = NULL;
+    }
     if (r == 0)
         r = run_job(&o, err);
     overrides_release(&o.overrides);

@@ -5,6 +5,7 @@
 
 #include "cmd/cluster.h"
 #include "cmd/overrides.h"
+#include "cmd/supervise.h"
 #include "job/job.h"
 #include "policy/lib.h"
 
@@ -25,7 +26,9 @@ struct train_options {
     size_t n_slow;
     double pace_ms;
     struct cluster_options cluster;
-    bool json, quiet, dry_run;
+    bool json, quiet, dry_run, supervise;
+    uint64_t max_coordinator_restarts;
+    struct supervised supervised;
     int verbose;
 };
 

@@ -33,6 +33,7 @@ struct running {
     struct train *t;
     char *run;        /* run directory */
     char *checkpoint; /* to go on from, or NULL */
+    bool told;        /* our parent knows that training has begun */
     uv_loop_t loop;
     uv_timer_t tick;
     uv_signal_t signal[3];
@@ -74,6 +75,10 @@ on_news(void *ctx)
     struct server_status st;
 
     server_get_status(r->server, &st);
+    if (st.phase == SERVER_TRAINING && !r->told) {
+        supervised_tell(&r->t->options->supervised, r->run);
+        r->told = true;
+    }
     progress_news(&r->progress, &st);
 }
 
