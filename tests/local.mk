@@ -46,7 +46,8 @@ FUZZERS += tests/fuzz/fuzz_idx tests/fuzz/fuzz_cifar tests/fuzz/fuzz_raw
 EXTRA_DIST += tests/fuzz/fuzz_data.h
 
 # wire, io
-UNIT_TESTS += tests/unit/test_local
+UNIT_TESTS += tests/unit/test_local tests/unit/test_local_socket
+EXTRA_DIST += tests/unit/local_rig.h
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
 	tests/unit/test_conn tests/unit/test_handshake
 FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
