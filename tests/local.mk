@@ -51,7 +51,7 @@ EXTRA_DIST += tests/unit/local_rig.h
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
 	tests/unit/test_conn tests/unit/test_handshake
 FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
-EXTRA_DIST += tests/unit/pair.h
+EXTRA_DIST += tests/unit/bare.h tests/unit/pair.h
 
 # launch
 UNIT_TESTS += tests/unit/test_hosts tests/unit/test_launch

@@ -1,12 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Everything that one side of a connection can send to the other, over real
- * sockets.  The first byte says who speaks to whom, the rest is sent; with
- * `repair` its frames get the sums that no fuzzer guesses. */
-#include "../unit/pair.h"
+ * sockets.  The first byte says who speaks to whom and how, the rest is sent;
+ * with `repair` its frames get the sums that no fuzzer guesses. */
+#include "../unit/bare.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 
 enum { STRANGER, WORKER, IMPOSTOR, N_ROLES };
+/* In TLS and instead of it: the latter also where keys have been agreed on. */
+enum { PLAIN, SEALED, RAW, N_WAYS };
 
 #define MAX_SAID ((size_t)60000) /* a socket takes this without blocking */
 
@@ -38,73 +40,84 @@ repair(uint8_t *p, size_t n)
 }
 
 static void
-say(int fd, const uint8_t *data, size_t n)
+say(struct bare *b, const uint8_t *data, size_t n, bool raw)
 {
+    if (b->tls && !raw) {
+        bare_send(b, data, n);
+        bare_end(b);
+        return;
+    }
     /* Refused at its first byte, the rest may meet a closed connection. */
     if (n)
-        (void)!send(fd, data, n, MSG_NOSIGNAL);
-    shutdown(fd, SHUT_WR);
+        (void)!send(b->fd, data, n, MSG_NOSIGNAL);
+    shutdown(b->fd, SHUT_WR);
 }
 
 static void
-as_stranger(const uint8_t *data, size_t n)
+as_stranger(const uint8_t *data, size_t n, bool raw)
 {
     struct world w;
-    int fd;
+    struct bare b;
 
     world_init(&w);
-    fd = bare_connect(&w);
-    say(fd, data, n);
+    b = bare_connect(&w);
+    say(&b, data, n, raw);
     WAIT(&w, w.n_refused);
     if (w.n_peers || w.n_refused != 1 || !w.refused.text[0])
         abort();
-    close(fd);
+    bare_close(&b);
     if (!world_end(&w))
         abort();
 }
 
 static void
-as_worker(const uint8_t *data, size_t n)
+as_worker(const uint8_t *data, size_t n, bool raw)
 {
     struct world w;
-    int fd;
+    struct bare b;
 
     world_init(&w);
-    fd = bare_meet(&w);
+    b = bare_meet(&w);
     if (!w.server.c)
         abort();
     conn_set_limits(w.server.c, 1000, sizeof w.server.bulk);
-    say(fd, data, n);
+    say(&b, data, n, raw);
     WAIT(&w, w.server.n_closed);
     if (w.server.n_closed != 1 || w.server.n_frame > w.server.n_body)
         abort();
-    close(fd);
+    if (raw && w.server.n_body) /* nobody can forge a record */
+        abort();
+    bare_close(&b);
     if (!world_end(&w))
         abort();
 }
 
 static void
-as_impostor(const uint8_t *data, size_t n)
+as_impostor(const uint8_t *data, size_t n, bool raw)
 {
     struct world w;
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t len = sizeof a;
     struct conn_request to;
-    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct bare b;
 
     a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
     world_init(&w);
+    to = world_request(&w, run_key);
     if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
-        getsockname(l, (struct sockaddr *)&a, &len) < 0 ||
-        (to = world_request(&w, run_key), to.port = ntohs(a.sin_port),
-         conn_connect(&w.loop, &to, client_on_ready, &w.client, NULL) < 0))
+        getsockname(l, (struct sockaddr *)&a, &len) < 0)
         abort();
-    fd = accept(l, NULL, NULL);
-    say(fd, data, n);
+    to.port = ntohs(a.sin_port);
+    to.timeout_ms = 9000;
+    if (conn_connect(&w.loop, &to, client_on_ready, &w.client, NULL) < 0)
+        abort();
+    bare_init(&b, &w, accept(l, NULL, NULL), run_key, true);
+    say(&b, data, n, raw);
     WAIT(&w, w.client.n_ready);
     if (w.client.n_ready != 1 || w.client.c || !w.client.why.text[0])
         abort();
-    close(fd);
+    bare_close(&b);
     close(l);
     if (!world_end(&w))
         abort();
@@ -114,12 +127,14 @@ int
 LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
     uint8_t *copy;
-    unsigned role;
+    unsigned role, way;
 
     if (!size || size > MAX_SAID)
         return 0;
     signal(SIGPIPE, SIG_IGN);
     role = *data % (2 * N_ROLES);
+    way = *data / (2 * N_ROLES) % N_WAYS;
+    world_how.tls = way != PLAIN;
     copy = malloc(size);
     if (!copy)
         return 0;
@@ -127,11 +142,11 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     if (role >= N_ROLES)
         repair(copy, size - 1);
     if (role % N_ROLES == STRANGER)
-        as_stranger(copy, size - 1);
+        as_stranger(copy, size - 1, way == RAW);
     else if (role % N_ROLES == WORKER)
-        as_worker(copy, size - 1);
+        as_worker(copy, size - 1, way == RAW);
     else
-        as_impostor(copy, size - 1);
+        as_impostor(copy, size - 1, way == RAW);
     free(copy);
     return 0;
 }

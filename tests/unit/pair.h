@@ -1,9 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* A coordinator's listener on one loop, and two kinds of peers of it: conns,
- * and bare sockets that can say anything.
- *
- * Everything is in one process and one thread: a bare socket's calls do not
- * block, because the kernel takes or holds all that these tests send. */
+/* A coordinator's listener and conns to it, on one loop. */
 #ifndef EBSP_PAIR_H
 #define EBSP_PAIR_H
 
@@ -17,6 +13,7 @@
 #include "io/conn_priv.h"
 
 #include <arpa/inet.h>
+#include <errno.h>
 #include <netinet/tcp.h>
 #include <signal.h>
 #include <sys/socket.h>
@@ -43,6 +40,9 @@ struct side {
     enum err_code refuse; /* in on_frame */
     bool no_bulk;         /* leave *bulk NULL */
 };
+
+/* How the worlds to come speak. */
+static struct io_security world_how;
 
 struct world {
     uv_loop_t loop;
@@ -203,6 +203,7 @@ world_init(struct world *w)
     struct err e = ERR_INIT;
 
     memset(w, 0, sizeof *w);
+    w->how = world_how;
     uv_loop_init(&w->loop);
     uv_timer_init(&w->loop, &w->tick);
     uv_timer_start(&w->tick, world_on_tick, 1, 1);
@@ -263,91 +264,6 @@ world_meet(struct world *w)
     world_connect(w, run_key);
     WAIT(w, w->client.n_ready && (w->server.c || w->n_refused));
     return w->client.c && w->server.c;
-}
-
-/* ---- bare sockets -------------------------------------------------------- */
-
-static int
-bare_connect(struct world *w)
-{
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    int fd = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), on = 1;
-
-    a.sin_port = htons(listener_get_port(w->l));
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    if (fd < 0 || connect(fd, (struct sockaddr *)&a, sizeof a) < 0) {
-        printf("Bail out! no socket\n");
-        exit(1);
-    }
-    setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
-    return fd;
-}
-
-static void
-bare_send(int fd, const void *p, size_t n)
-{
-    if (n && send(fd, p, n, MSG_NOSIGNAL) != (ssize_t)n)
-        printf("# short send\n");
-}
-
-/* Waits for n bytes; fewer when the other side closes. */
-static size_t
-bare_recv(struct world *w, int fd, void *to, size_t n)
-{
-    ssize_t got = 0;
-
-    WAIT(w, (got = recv(fd, to, n, MSG_PEEK | MSG_DONTWAIT)) == (ssize_t)n ||
-                got == 0);
-    return got > 0 ? (size_t)recv(fd, to, (size_t)got, 0) : 0;
-}
-
-static inline void
-bare_send_frame(int fd, uint16_t type, const void *body, size_t n)
-{
-    uint8_t head[FRAME_HEAD_BYTES];
-
-    frame_encode(head, type, body, (uint32_t)n, NULL, 0);
-    bare_send(fd, head, sizeof head);
-    bare_send(fd, body, n);
-}
-
-/* Reads the CHALLENGE and makes the HELLO that it asks for, as a frame. */
-static inline void
-bare_make_hello(struct world *w, int fd, struct buf *frame)
-{
-    uint8_t in[FRAME_HEAD_BYTES + WIRE_NONCE_BYTES];
-    struct msg_hello m = {.rank = 9, .host = "bare", .pid = 1};
-    struct auth_talk talk = {.rank = 9};
-    struct buf b = BUF_INIT(WIRE_MAX_HELLO);
-    uint8_t *head;
-
-    if (bare_recv(w, fd, in, sizeof in) != sizeof in)
-        printf("# no CHALLENGE\n");
-    memcpy(talk.challenge, in + FRAME_HEAD_BYTES, WIRE_NONCE_BYTES);
-    auth_prove_hello(run_key, &talk, m.proof, NULL);
-    msg_put_hello(&b, &m);
-    buf_clear(frame);
-    head = buf_grow(frame, FRAME_HEAD_BYTES);
-    frame_encode(head, MSG_HELLO, b.data, (uint32_t)b.len, NULL, 0);
-    buf_add(frame, b.data, b.len);
-    buf_release(&b);
-}
-
-/* A bare socket that is authenticated: w->server is its peer. */
-static inline int
-bare_meet(struct world *w)
-{
-    uint8_t welcome[FRAME_HEAD_BYTES + WIRE_PROOF_BYTES];
-    struct buf frame = BUF_INIT(1024);
-    int fd = bare_connect(w);
-
-    bare_make_hello(w, fd, &frame);
-    bare_send(fd, frame.data, frame.len);
-    if (bare_recv(w, fd, welcome, sizeof welcome) != sizeof welcome)
-        printf("# no WELCOME\n");
-    WAIT(w, w->server.c);
-    buf_release(&frame);
-    return fd;
 }
 
 #endif

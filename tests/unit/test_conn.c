@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Connections between peers that know the run key. */
-#include "pair.h"
+#include "bare.h"
 
 #define BIG_FLOATS ((size_t)1 << 20) /* 4 MiB: more than the kernel holds */
 
@@ -119,11 +119,12 @@ test_queue_limits(void)
     struct err e = ERR_INIT;
     char *body = mem_alloc(FRAME_MAX_BODY + 1, 1);
     float three[3] = {1, 2, 3};
-    int fd, n = 0;
+    struct bare peer;
+    int n = 0;
 
     world_init(&w);
     w.server.impatient = true;
-    fd = bare_meet(&w);
+    peer = bare_meet(&w);
     while (n < 1000 && conn_send(w.server.c, MSG_ORDER, body, FRAME_MAX_BODY,
                                  NULL, 0, side_on_done, &w.server, &e) == 0)
         n++;
@@ -141,7 +142,7 @@ test_queue_limits(void)
     is_int(w.server.n_closed, 1, "a flush that gets nowhere ends");
     is_int(w.server.n_done, n, "each `done` is called");
     ok(w.server.n_failed > 0, "some of them: not sent");
-    close(fd);
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
     mem_free(body);
 }
@@ -172,20 +173,20 @@ test_truncated(void)
     make_push(&b);
     for (n = 0; n < b.len; n++) {
         struct world w;
-        int fd;
+        struct bare peer;
 
         world_init(&w);
-        fd = bare_meet(&w);
-        bare_send(fd, b.data, n);
-        close(fd);
+        peer = bare_meet(&w);
+        bare_send(&peer, b.data, n);
+        bare_close(&peer);
         WAIT(&w, w.server.n_closed);
         frames += w.server.n_frame;
-        silent += w.server.why.code != (n ? ERR_SYS : ERR_OK);
+        silent += w.server.why.code != (n || world_how.tls ? ERR_SYS : ERR_OK);
         left += !world_end(&w);
     }
     is_int(n, 74, "a push is cut at every byte");
     is_int(frames, 0, "none is taken for whole");
-    is_int(silent, 0, "each is noticed, but the end between frames is none");
+    is_int(silent, 0, "each is noticed; one between frames only in TLS");
     is_int(left, 0, "nothing is left on the loop");
     buf_release(&b);
 }
@@ -199,19 +200,19 @@ test_flipped(void)
     make_push(&b);
     for (size_t i = 0; i < b.len; i++) {
         struct world w;
-        int fd;
+        struct bare peer;
 
         world_init(&w);
-        fd = bare_meet(&w);
+        peer = bare_meet(&w);
         b.data[i] = (char)(b.data[i] ^ 1 << i % 8);
-        bare_send(fd, b.data, b.len);
+        bare_send(&peer, b.data, b.len);
         b.data[i] = (char)(b.data[i] ^ 1 << i % 8);
-        shutdown(fd, SHUT_WR);
+        bare_end(&peer);
         WAIT(&w, w.server.n_closed);
         frames += w.server.n_frame;
         silent += w.server.why.code == ERR_OK;
         left += !world_end(&w);
-        close(fd);
+        bare_close(&peer);
     }
     is_int(frames, 0, "a push with a flipped bit is not delivered");
     is_int(silent, 0, "it is an error");
@@ -222,7 +223,7 @@ test_flipped(void)
 /* What the coordinator sends to a peer that it throws out; "" when it just
  * closes. */
 static const char *
-last_words(struct world *w, int fd)
+last_words(struct bare *peer)
 {
     static struct msg_error m;
     uint8_t head[FRAME_HEAD_BYTES];
@@ -230,9 +231,9 @@ last_words(struct world *w, int fd)
     struct frame_head h;
 
     m.text[0] = '\0';
-    if (bare_recv(w, fd, head, sizeof head) == sizeof head &&
+    if (bare_recv(peer, head, sizeof head) == sizeof head &&
         frame_decode(&h, head, sizeof body, 0, NULL) == 0 &&
-        h.type == MSG_ERROR && bare_recv(w, fd, body, h.body_len) > 0)
+        h.type == MSG_ERROR && bare_recv(peer, body, h.body_len) > 0)
         (void)msg_get_error(&m, body, h.body_len, NULL);
     return m.text;
 }
@@ -242,19 +243,19 @@ static void
 thrown_out(const void *p, size_t n, const char *why, const char *what)
 {
     struct world w;
-    int fd;
+    struct bare peer;
 
     world_init(&w);
     w.server.impatient = true;
-    fd = bare_meet(&w);
+    peer = bare_meet(&w);
     conn_set_limits(w.server.c, 100, 40);
-    bare_send(fd, p, n);
-    is_str(last_words(&w, fd), why, what);
+    bare_send(&peer, p, n);
+    is_str(last_words(&peer), why, what);
     WAIT(&w, w.server.n_closed); /* although this side stays open */
     is_str(w.server.why.text, why, "the coordinator's own words");
     is_int(w.server.n_closed, 1, "it ends");
     ok(world_end(&w), "nothing is left on the loop");
-    close(fd);
+    bare_close(&peer);
 }
 
 static void
@@ -290,7 +291,7 @@ test_refusals(void)
     struct err e = ERR_INIT;
     float one = 1;
     char byte;
-    int fd;
+    struct bare peer;
 
     world_init(&w);
     ok(world_meet(&w), "two meet");
@@ -306,12 +307,12 @@ test_refusals(void)
     ok(world_end(&w), "nothing is left on the loop");
 
     world_init(&w);
-    fd = bare_meet(&w);
+    peer = bare_meet(&w);
     w.server.refuse = ERR_POLICY;
-    bare_send_frame(fd, MSG_ERROR, "", 0);
-    is_int(bare_recv(&w, fd, &byte, 1), 0,
+    bare_send_frame(&peer, MSG_ERROR, "", 0);
+    is_int(bare_recv(&peer, &byte, 1), 0,
            "an ERROR is not answered by an ERROR");
-    close(fd);
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
 
     world_init(&w);
@@ -334,16 +335,16 @@ test_lost_writer(bool before)
     struct buf b = BUF_INIT(1024);
     struct linger now = {1, 0};
     float *v = numbers(BIG_FLOATS, 0);
-    int fd;
+    struct bare peer;
 
     world_init(&w);
-    fd = bare_meet(&w);
+    peer = bare_meet(&w);
     if (!before)
         push(&w.server, "", v, BIG_FLOATS, &e);
     msg_put_error(&b, &m);
-    bare_send_frame(fd, MSG_ERROR, b.data, b.len);
-    setsockopt(fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
-    close(fd); /* a reset */
+    bare_send_frame(&peer, MSG_ERROR, b.data, b.len);
+    setsockopt(peer.fd, SOL_SOCKET, SO_LINGER, &now, sizeof now);
+    bare_close(&peer); /* a reset */
     if (before)
         push(&w.server, "", v, BIG_FLOATS, &e);
     WAIT(&w, w.server.n_closed);
@@ -446,19 +447,19 @@ test_linger(void)
     struct world w;
     int64_t t = clock_now_ns();
     char byte;
-    int fd;
+    struct bare peer;
 
     world_init(&w);
     w.server.impatient = true;
-    fd = bare_meet(&w);
+    peer = bare_meet(&w);
     conn_close(w.server.c, true);
-    is_int(bare_recv(&w, fd, &byte, 1), 0, "the peer sees the end");
-    bare_send(fd, "and talks on", 12);
+    is_int(bare_recv(&peer, &byte, 1), 0, "the peer sees the end");
+    bare_send(&peer, "and talks on", 12);
     WAIT(&w, w.server.n_closed);
     is_int(w.server.n_closed, 1, "closed without its consent");
     is_int(w.server.n_body, 0, "what it said is ignored");
     ok(clock_now_ns() - t < 5 * NS_PER_S, "soon");
-    close(fd);
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
 }
 
@@ -469,36 +470,31 @@ test_busy_flush(void)
     struct world w;
     struct err e = ERR_INIT;
     float *v = numbers(BIG_FLOATS, 0);
-    size_t n = BIG_FLOATS * sizeof *v, got = 0;
-    char *to = mem_alloc(n, 1);
-    ssize_t r = -1;
-    int fd;
+    size_t n = BIG_FLOATS * sizeof *v;
+    struct bare peer;
 
     world_init(&w);
     w.server.impatient = true;
-    fd = bare_meet(&w);
+    peer = bare_meet(&w);
     /* Each turn of the loop takes longer than a stall may; both are long
      * enough for the kernel to move bytes on a crowded machine. */
     conn_set_patience(w.server.c, 400, 400);
     push(&w.server, "", v, BIG_FLOATS, &e);
     conn_close(w.server.c, true);
-    for (int i = 0; i < 100 && r != 0; i++) {
-        while ((r = recv(fd, to, n, MSG_DONTWAIT)) > 0)
-            got += (size_t)r;
+    for (int i = 0; i < 100 && !peer.ended; i++) {
+        bare_pull(&peer);
         clock_sleep_until(clock_now_ns() + NS_PER_S / 2);
         uv_run(&w.loop, UV_RUN_NOWAIT);
     }
-    is_int(got, n + FRAME_HEAD_BYTES, "a busy loop cuts no flush");
-    close(fd);
+    is_int(peer.in.len, n + FRAME_HEAD_BYTES, "a busy loop cuts no flush");
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
-    mem_free(to);
     mem_free(v);
 }
 
-int
-main(void)
+static void
+test_all(void)
 {
-    signal(SIGPIPE, SIG_IGN);
     test_exchange();
     test_big_bulk();
     test_queue_limits();
@@ -512,5 +508,16 @@ main(void)
     test_close_twice();
     test_linger();
     test_busy_flush();
+}
+
+int
+main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    printf("# plain\n");
+    test_all();
+    printf("# TLS\n");
+    world_how.tls = true;
+    test_all();
     return done();
 }

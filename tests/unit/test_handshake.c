@@ -1,6 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Who gets past the listener, who does not, and what strangers can cost. */
-#include "pair.h"
+#include "bare.h"
 
 static const char *
 hex(const uint8_t proof[WIRE_PROOF_BYTES])
@@ -61,12 +61,16 @@ test_wrong_key(void)
     WAIT(&w, w.client.n_ready && w.n_refused);
     is_int(w.n_peers, 0, "a worker of another run is not let in");
     is_int(w.refused.code, ERR_PROTO, "which is logged");
-    is_str(w.refused.text, "wrong proof: another run's key, or an intruder",
+    is_str(w.refused.text,
+           world_how.tls ? "TLS with another key: another run's, or an intruder"
+                         : "wrong proof: another run's key, or an intruder",
            "with the reason");
     ok(!w.client.c, "it gets no conn");
     is_int(w.client.why.code, ERR_PROTO, "but an error");
-    ok(strstr(w.client.why.text, "instead of saying WELCOME"), "%s",
-       w.client.why.text);
+    ok(strstr(w.client.why.text, world_how.tls ? "does not speak TLS with this "
+                                                 "run's key"
+                                               : "instead of saying WELCOME"),
+       "%s", w.client.why.text);
     ok(still_open(&w), "the next one is let in");
     ok(world_end(&w), "nothing is left on the loop");
 }
@@ -78,16 +82,16 @@ stranger(struct world *w, const void *p, size_t n, bool end)
 {
     uint8_t challenge[FRAME_HEAD_BYTES + WIRE_NONCE_BYTES], more;
     int before = w->n_refused;
-    int fd = bare_connect(w);
+    struct bare peer = bare_connect(w);
 
-    bare_recv(w, fd, challenge, sizeof challenge);
-    bare_send(fd, p, n);
+    bare_recv(&peer, challenge, sizeof challenge);
+    bare_send(&peer, p, n);
     if (end)
-        shutdown(fd, SHUT_WR);
+        bare_end(&peer);
     WAIT(w, w->n_refused > before);
-    if (bare_recv(w, fd, &more, 1))
+    if (bare_recv(&peer, &more, 1))
         printf("# a stranger was told something\n");
-    close(fd);
+    bare_close(&peer);
     return w->n_refused == before + 1 ? w->refused.text : "not refused once";
 }
 
@@ -131,35 +135,35 @@ test_replay(void)
     struct world w;
     struct buf hello = BUF_INIT(1024);
     uint8_t welcome[FRAME_HEAD_BYTES + WIRE_PROOF_BYTES];
-    int fd;
+    struct bare peer;
 
     world_init(&w);
-    fd = bare_connect(&w);
-    bare_make_hello(&w, fd, &hello);
-    bare_send(fd, hello.data, hello.len);
+    peer = bare_connect(&w);
+    bare_make_hello(&peer, &hello);
+    bare_send(&peer, hello.data, hello.len);
     WAIT(&w, w.n_peers);
     is_int(w.n_peers, 1, "a HELLO is accepted");
-    is_int(bare_recv(&w, fd, welcome, sizeof welcome), sizeof welcome,
+    is_int(bare_recv(&peer, welcome, sizeof welcome), sizeof welcome,
            "WELCOME comes");
     is_str(stranger(&w, hello.data, hello.len, false),
            "wrong proof: another run's key, or an intruder",
            "the same HELLO on another connection is refused");
-    close(fd);
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
 
     /* The proof holds for one rank. */
     world_init(&w);
-    fd = bare_connect(&w);
-    bare_make_hello(&w, fd, &hello);
+    peer = bare_connect(&w);
+    bare_make_hello(&peer, &hello);
     hello.data[FRAME_HEAD_BYTES] ^= 1;
     frame_encode((uint8_t *)hello.data, MSG_HELLO,
                  hello.data + FRAME_HEAD_BYTES,
                  (uint32_t)(hello.len - FRAME_HEAD_BYTES), NULL, 0);
-    bare_send(fd, hello.data, hello.len);
+    bare_send(&peer, hello.data, hello.len);
     WAIT(&w, w.n_refused);
     is_str(w.refused.text, "wrong proof: another run's key, or an intruder",
            "the same proof for another rank is refused");
-    close(fd);
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
     buf_release(&hello);
 }
@@ -176,17 +180,18 @@ test_damaged_hello(void)
     world_init(&w);
     for (size_t i = 0; i < n; i++) {
         for (int cut = 0; cut < 2; cut++) {
-            int fd = bare_connect(&w), before = w.n_refused;
+            struct bare peer = bare_connect(&w);
+            int before = w.n_refused;
 
-            bare_make_hello(&w, fd, &hello);
+            bare_make_hello(&peer, &hello);
             n = hello.len;
             if (!cut)
                 hello.data[i] = (char)(hello.data[i] ^ 1 << i % 8);
-            bare_send(fd, hello.data, cut ? i : n);
-            shutdown(fd, SHUT_WR);
+            bare_send(&peer, hello.data, cut ? i : n);
+            bare_end(&peer);
             WAIT(&w, w.n_refused > before);
             refused += w.n_refused - before;
-            close(fd);
+            bare_close(&peer);
         }
     }
     is_int(refused, 2 * (int)n, "every damaged HELLO is refused");
@@ -204,7 +209,7 @@ test_deadline(void)
     struct world w;
     struct buf hello = BUF_INIT(1024);
     int64_t t = clock_now_ns();
-    int fd;
+    struct bare peer;
 
     world_init(&w);
     listener_set_limits(w.l, &(struct listener_limits){100, 50, 64});
@@ -213,19 +218,19 @@ test_deadline(void)
     ok(clock_now_ns() - t >= NS_PER_S / 10, "not before its time");
 
     /* One byte every now and then does not buy time. */
-    fd = bare_connect(&w);
-    bare_make_hello(&w, fd, &hello);
+    peer = bare_connect(&w);
+    bare_make_hello(&peer, &hello);
     t = clock_now_ns();
     for (size_t i = 0; i < hello.len && w.n_refused < 2; i++) {
         int64_t next = clock_now_ns() + NS_PER_S / 200;
 
-        bare_send(fd, hello.data + i, 1);
+        bare_send(&peer, hello.data + i, 1);
         WAIT(&w, clock_now_ns() >= next);
     }
     is_str(w.refused.text, "no valid HELLO within 0.1 s",
            "who speaks slowly has to leave, too");
     is_int(w.n_peers, 0, "it was not let in");
-    close(fd);
+    bare_close(&peer);
     ok(still_open(&w), "a worker is let in");
     ok(world_end(&w), "nothing is left on the loop");
     buf_release(&hello);
@@ -237,20 +242,20 @@ test_idle_crowd(void)
 {
     enum { CROWD = 200 };
     struct world w;
-    int fd[CROWD];
+    static struct bare crowd[CROWD];
     int64_t t;
 
     world_init(&w);
     listener_set_limits(w.l, &(struct listener_limits){5000, 20, 64});
     for (int i = 0; i < CROWD; i++)
-        fd[i] = bare_connect(&w);
+        crowd[i] = bare_connect(&w);
     t = clock_now_ns();
     ok(world_meet(&w), "a worker gets in after %d idle connections", CROWD);
     ok(clock_now_ns() - t < 4 * NS_PER_S, "long before their time is over");
     ok(w.n_refused >= CROWD - 63, "those that were there longest made way");
     ok(strstr(w.refused.text, "others wait"), "%s", w.refused.text);
     for (int i = 0; i < CROWD; i++)
-        close(fd[i]);
+        bare_close(&crowd[i]);
     WAIT(&w, w.n_refused == CROWD);
     is_int(w.n_refused, CROWD, "each is reported once");
     ok(world_end(&w), "nothing is left on the loop");
@@ -299,17 +304,17 @@ test_busy(void)
 {
     struct world w;
     struct buf hello = BUF_INIT(1024);
-    int fd;
+    struct bare peer;
 
     world_init(&w);
     listener_set_limits(w.l, &(struct listener_limits){100, 50, 64});
-    fd = bare_connect(&w);
-    bare_make_hello(&w, fd, &hello);
-    bare_send(fd, hello.data, hello.len);
+    peer = bare_connect(&w);
+    bare_make_hello(&peer, &hello);
+    bare_send(&peer, hello.data, hello.len);
     clock_sleep_until(clock_now_ns() + NS_PER_S / 4);
     WAIT(&w, w.n_peers || w.n_refused);
     is_int(w.n_peers, 1, "a HELLO that came in time is read before it is late");
-    close(fd);
+    bare_close(&peer);
     ok(world_end(&w), "nothing is left on the loop");
     buf_release(&hello);
 }
@@ -345,7 +350,7 @@ static void
 test_listener_closes(void)
 {
     struct world w;
-    int fd[5];
+    struct bare some[5];
     uint8_t challenge[FRAME_HEAD_BYTES + WIRE_NONCE_BYTES];
 
     world_init(&w);
@@ -356,13 +361,13 @@ test_listener_closes(void)
     world_init(&w);
     w.close_listener = true;
     for (int i = 0; i < 5; i++)
-        fd[i] = bare_connect(&w);
-    bare_send(fd[2], "no good can come of this, I suppose ......", 40);
+        some[i] = bare_connect(&w);
+    bare_send_raw(&some[2], "no good can come of this, I suppose ......", 40);
     WAIT(&w, w.n_refused);
     for (int i = 0; i < 5; i++) {
-        while (bare_recv(&w, fd[i], challenge, 1))
+        while (bare_recv(&some[i], challenge, 1))
             continue;
-        close(fd[i]);
+        bare_close(&some[i]);
     }
     ok(world_end(&w), "and in on_refused, with strangers around");
     is_int(w.n_refused, 1, "who are not told of any more");
@@ -380,7 +385,8 @@ impostor(const void *p, size_t n, bool reflect, bool close_it)
     struct sockaddr_in a = {.sin_family = AF_INET};
     socklen_t len = sizeof a;
     uint8_t hello[FRAME_HEAD_BYTES + WIRE_MAX_HELLO];
-    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0), fd;
+    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    struct bare peer;
     struct conn_request to;
     struct err e = ERR_INIT;
 
@@ -394,15 +400,16 @@ impostor(const void *p, size_t n, bool reflect, bool close_it)
     to.port = ntohs(a.sin_port);
     to.timeout_ms = 200;
     conn_connect(&w.loop, &to, client_on_ready, &client, &e);
-    fd = accept(l, NULL, NULL); /* the kernel has connected it */
-    bare_send(fd, p, n);
-    if (reflect && bare_recv(&w, fd, hello, FRAME_HEAD_BYTES + 68))
-        bare_send_frame(fd, MSG_WELCOME, hello + FRAME_HEAD_BYTES + 36,
+    /* The kernel has connected it. */
+    bare_init(&peer, &w, accept(l, NULL, NULL), run_key, true);
+    bare_send(&peer, p, n);
+    if (reflect && bare_recv(&peer, hello, FRAME_HEAD_BYTES + 68))
+        bare_send_frame(&peer, MSG_WELCOME, hello + FRAME_HEAD_BYTES + 36,
                         WIRE_PROOF_BYTES);
     if (close_it)
-        shutdown(fd, SHUT_WR);
+        bare_end(&peer);
     WAIT(&w, client.n_ready);
-    close(fd);
+    bare_close(&peer);
     close(l);
     if (!world_end(&w))
         return "something is left on the loop";
@@ -566,11 +573,9 @@ test_no_memory(void)
     is_int(left, 0, "nothing is left on the loop");
 }
 
-int
-main(void)
+static void
+test_all(void)
 {
-    signal(SIGPIPE, SIG_IGN);
-    test_proofs();
     test_wrong_key();
     test_strangers();
     test_replay();
@@ -582,8 +587,20 @@ main(void)
     test_refused_peer();
     test_listener_closes();
     test_impostors();
-    test_addresses();
     test_ipv6();
     test_no_memory();
+}
+
+int
+main(void)
+{
+    signal(SIGPIPE, SIG_IGN);
+    test_proofs();
+    test_addresses();
+    printf("# plain\n");
+    test_all();
+    printf("# TLS\n");
+    world_how.tls = true;
+    test_all();
     return done();
 }
