@@ -29,7 +29,12 @@ enum {
     OPT_RESUME,
     OPT_LR_SCALING,
     OPT_SLOW,
-    OPT_PACE
+    OPT_PACE,
+    OPT_ON_LOSS,
+    OPT_MIN_WORKERS,
+    OPT_MAX_WORKERS,
+    OPT_MAX_RESTARTS,
+    OPT_MAX_BAD
 };
 
 static const struct argp_option options[] = {
@@ -68,6 +73,18 @@ static const struct argp_option options[] = {
      "with --supervise: so often at most, default 3", 2},
     {"resume", OPT_RESUME, "RUN", 0,
      "continue the run in this directory from its newest checkpoint", 2},
+    {"on-worker-loss", OPT_ON_LOSS, "HOW", 0,
+     "what happens when a worker is lost: replace, drop or abort", 2},
+    {"min-workers", OPT_MIN_WORKERS, "N", 0,
+     "with fewer workers the run ends, exit status 8", 2},
+    {"max-workers", OPT_MAX_WORKERS, "N", 0,
+     "how many there can ever be, with those added while it runs", 2},
+    {"max-restarts", OPT_MAX_RESTARTS, "N", 0,
+     "how often each worker is replaced", 2},
+    {"max-bad-pushes", OPT_MAX_BAD, "N", 0,
+     "pushes with NaN, infinity or an outlying norm that are rejected before "
+     "their worker is removed",
+     2},
     {"slow", OPT_SLOW, "RANK:FACTOR", 0,
      "emulate: this worker computes FACTOR times slower; may be repeated", 3},
     {"pace", OPT_PACE, "MS", 0,
@@ -133,6 +150,21 @@ parse(int key, char *arg, struct argp_state *state)
         return overrides_flag(&o->overrides, "threads", "threads", arg);
     case OPT_LR_SCALING:
         return overrides_flag(&o->overrides, "lr_scaling", "lr-scaling", arg);
+    case OPT_ON_LOSS:
+        return overrides_flag(&o->overrides, "faults.on_worker_loss",
+                              "on-worker-loss", arg);
+    case OPT_MIN_WORKERS:
+        return overrides_flag(&o->overrides, "faults.min_workers",
+                              "min-workers", arg);
+    case OPT_MAX_WORKERS:
+        return overrides_flag(&o->overrides, "faults.max_workers",
+                              "max-workers", arg);
+    case OPT_MAX_RESTARTS:
+        return overrides_flag(&o->overrides, "faults.max_restarts",
+                              "max-restarts", arg);
+    case OPT_MAX_BAD:
+        return overrides_flag(&o->overrides, "faults.max_bad_pushes",
+                              "max-bad-pushes", arg);
     case OPT_SET:
         return overrides_set(&o->overrides, arg, state);
     case OPT_SLOW:

@@ -63,7 +63,7 @@ on_exit_of(void *ctx, uint32_t rank, uint32_t life, enum err_code code,
     struct running *r = ctx;
 
     log_debug(&r->log, "launch", "rank=%u life=%u %s", rank, life, how);
-    server_worker_exited(r->server, rank, code, how);
+    server_worker_exited(r->server, rank, life, code, how);
     if (server_is_over(r->server) && launcher_get_running(r->launcher) == 0)
         uv_stop(&r->loop);
 }
@@ -229,14 +229,33 @@ make_workers(struct running *r, struct err *err)
     return 0;
 }
 
+/* The server is there before the workers are: they need its address. */
 static int
-start_workers(struct running *r, struct err *err)
+start_worker(void *ctx, uint32_t rank, uint32_t life, struct err *err)
 {
-    for (uint32_t i = 0; i < r->t->job.workers; i++)
-        if (workers_start(r->workers, i, 0, err) != 0)
-            return -1;
-    return 0;
+    const struct running *r = ctx;
+
+    return workers_start(r->workers, rank, life, err);
 }
+
+static int
+place_worker(void *ctx, uint32_t rank, const char *host, struct err *err)
+{
+    const struct running *r = ctx;
+
+    return workers_place(r->workers, rank, host, err);
+}
+
+static void
+kill_worker(void *ctx, uint32_t rank)
+{
+    const struct running *r = ctx;
+
+    workers_kill(r->workers, rank);
+}
+
+static const struct server_starter starter = {
+    .start = start_worker, .place = place_worker, .kill = kill_worker};
 
 /* For people who wonder what their policy is good for. Only a hint: when it
  * cannot be told, nothing is. */
@@ -273,6 +292,9 @@ print_result(const struct running *r)
            (unsigned long long)st.samples, str_duration(wall, st.seconds),
            str_count(rate, st.rate), (unsigned long long)st.updates, st.policy,
            100 * st.waiting_share, (unsigned long long)st.max_staleness);
+    if (st.workers_lost)
+        printf("%u worker%s lost on the way, see %s/log\n", st.workers_lost,
+               st.workers_lost == 1 ? " was" : "s were", r->run);
     print_bsp_cost(r, &st);
     printf("test accuracy %.2f%%, test loss %.4f\n", 100 * st.accuracy,
            st.test_loss);
@@ -353,11 +375,12 @@ run_all(struct running *r, struct err *err)
         .resume = r->checkpoint,
         .host = loopback,
         .key = r->key,
+        .starter = &starter,
+        .starter_ctx = r,
         .events = r->events,
         .log = &r->log,
         .start_timeout_ms = START_LIMIT_MS,
     };
-    struct err why = ERR_INIT;
 
     r->server = server_new(&r->loop, &c, err);
     if (!r->server || begin_run(r, r->t->options->resume != NULL, err) != 0)
@@ -368,8 +391,7 @@ run_all(struct running *r, struct err *err)
     uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
     watch_signals(r);
     on_news(r);
-    if (start_workers(r, &why) != 0)
-        server_fail(r->server, &why);
+    server_start_workers(r->server);
     run_loop(r);
     progress_clear(&r->progress);
     return finish(r, err);

@@ -85,7 +85,7 @@ faults_parse(struct faults *f, const struct jcur *faults, struct err *err)
         .min_workers = 1,
         .max_restarts = 3,
         .max_bad_pushes = 3,
-        .outlier_norm = 1000,
+        .outlier_norm = 100,
         .rejoin_ns = 15 * NS_PER_S,
         .silence = {.least_ns = 5 * NS_PER_S, .most_ns = 30 * NS_PER_S},
         .iteration = {.least_ns = 60 * NS_PER_S, .most_ns = 3600 * NS_PER_S},

@@ -20,7 +20,7 @@ struct faults {
     uint32_t max_workers;    /* ranks that there can ever be; 0: see below */
     uint32_t max_restarts;   /* of each rank */
     uint32_t max_bad_pushes; /* of each worker, then it is removed */
-    double outlier_norm;     /* times the median: a bad push; 0: never */
+    double outlier_norm;     /* times the largest: a bad push; 0: never */
     int64_t rejoin_ns;       /* for a worker that is cut off to come back */
     struct habit_bounds silence;   /* between signs of life */
     struct habit_bounds iteration; /* from an order to its push */

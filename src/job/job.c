@@ -173,6 +173,17 @@ job_parse(struct job *j, const char *name, const char *dir, const char *text,
     return -1;
 }
 
+/* Flags set values in it, whether the job has it or not. */
+static int
+add_faults(struct job *j, struct err *err)
+{
+    if (!json_is_object(j->doc.root) ||
+        json_object_get(j->doc.root, "faults") ||
+        json_object_set_new(j->doc.root, "faults", json_object()) == 0)
+        return 0;
+    return err_nomem(err);
+}
+
 int
 job_load(struct job *j, const char *path, const struct job_override *o,
          size_t n, struct err *err)
@@ -185,6 +196,9 @@ job_load(struct job *j, const char *path, const struct job_override *o,
     /* Positions of a saved job's origins mean nothing any more. */
     if (json_is_object(j->doc.root))
         json_object_del(j->doc.root, "origin");
+    for (size_t i = 0; i < n; i++)
+        if (!strncmp(o[i].path, "faults.", 7) && add_faults(j, err) != 0)
+            goto fail;
     for (size_t i = 0; i < n; i++)
         if (json_doc_set(&j->doc, o[i].path, o[i].value, o[i].origin, err) != 0)
             goto fail;
@@ -308,6 +322,18 @@ check_fit(const struct job *j, const struct dataset *d, struct err *err)
 }
 
 int
+job_take_data(const struct job *j, struct dataset *data,
+              struct augment_config *augment, struct err *err)
+{
+    if (check_fit(j, data, err) != 0)
+        return -1;
+    /* The job says how a sample is seen: 784 numbers may be an image. */
+    data->shape = *graph_get_input(j->graph);
+    *augment = j->augment;
+    return 0;
+}
+
+int
 job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
               struct augment_config *augment, struct err *err)
 {
@@ -317,13 +343,10 @@ job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
 
     if (!d)
         return -1;
-    if (check_fit(j, d, err) != 0) {
+    if (job_take_data(j, d, augment, err) != 0) {
         dataset_free(d);
         return -1;
     }
-    /* The job says how a sample is seen: 784 numbers may be an image. */
-    d->shape = *graph_get_input(j->graph);
-    *augment = j->augment;
     *data = d;
     return 0;
 }

@@ -75,6 +75,10 @@ int job_open_data(const struct job *j, const char *data_dir,
                   struct dataset **data, struct augment_config *augment,
                   struct err *err);
 
+/* The same with a data set that is open already. */
+int job_take_data(const struct job *j, struct dataset *data,
+                  struct augment_config *augment, struct err *err);
+
 /* The effective job as pretty JSON, with "origin": where each value that is
  * not the job file's came from. */
 int job_dump(const struct job *j, struct buf *to, struct err *err);

@@ -112,7 +112,7 @@ on_timer(uv_timer_t *t)
     struct err err = ERR_INIT;
     int64_t now_ns = clock_now_ns();
 
-    if (!server_is_training(s))
+    if (s->phase != SERVER_TRAINING)
         return;
     if (now_ns < s->timer_at_ns) { /* the loop's clock is coarser than ours */
         driver_timer(s, s->timer_at_ns);

@@ -70,7 +70,7 @@ server_check_over(struct server *s)
         (!s->hasty && watcher_get_pending(s->watcher) > 0))
         return;
     for (uint32_t i = 0; i < s->n_sessions; i++)
-        if (s->session[i].state != SESSION_GONE)
+        if (s->session[i].state != SESSION_ABSENT)
             return;
     over(s);
 }
@@ -117,9 +117,7 @@ server_begin_ending(struct server *s, const char *why)
     log_info(s->c.log, "server", "ending: %s", why ? why : "all epochs done");
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_stop(&s->session[i]);
-    if (s->listener)
-        listener_close(s->listener);
-    s->listener = NULL;
+    server_close_listeners(s);
     store_discard(s->ledger.store);
     if (!s->hasty)
         server_submit_snapshot(s, true);

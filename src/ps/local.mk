@@ -2,15 +2,20 @@
 libebsp_a_SOURCES += \
 	src/ps/checkpoint.c src/ps/checkpoint.h src/ps/checkpoint_impl.h \
 	src/ps/checkpoint_read.c \
+	src/ps/demand.c \
 	src/ps/driver.c \
 	src/ps/ending.c \
+	src/ps/guard.c src/ps/guard.h \
 	src/ps/keeper.c src/ps/keeper.h \
 	src/ps/ledger.c src/ps/ledger.h \
 	src/ps/manifest.c src/ps/manifest.h \
 	src/ps/saving.c \
+	src/ps/members.c \
 	src/ps/server.c src/ps/server.h src/ps/server_impl.h \
 	src/ps/session.c \
 	src/ps/store.c src/ps/store.h \
 	src/ps/summary.c \
+	src/ps/training.c \
+	src/ps/verdict.c \
 	src/ps/watch.c \
 	src/ps/watcher.c src/ps/watcher.h

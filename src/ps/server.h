@@ -20,30 +20,61 @@ struct log;
 struct policy_lib;
 struct server;
 
+/* Who can start processes.  `life` counts those that a rank has had before.
+ * Ends are reported by server_worker_exited. */
+struct server_starter {
+    int (*start)(void *ctx, uint32_t rank, uint32_t life, struct err *err);
+    /* A rank that is new in the run gets a place: "local", or a host. */
+    int (*place)(void *ctx, uint32_t rank, const char *host, struct err *err);
+    /* The process of the rank, if there is one, is to end now. */
+    void (*kill)(void *ctx, uint32_t rank);
+};
+
 struct server_config {
     const struct job *job;
     const struct dataset *data;
     const struct augment_config *augment;
     const struct policy_lib *policy;
-    const char *run;    /* run directory */
-    const char *resume; /* checkpoint folder, or NULL */
-    const char *host;   /* address to listen on */
-    const uint8_t *key; /* IO_KEY_BYTES */
+    const char *run;         /* run directory */
+    const char *resume;      /* checkpoint folder, or NULL */
+    const char *host;        /* loopback address for workers on this machine */
+    const uint8_t *key;      /* IO_KEY_BYTES */
+    bool tls_always;         /* on the loopback address, too */
+    const char *remote_host; /* address for the others; NULL: there are none */
+    uint16_t remote_port;    /* 0: any */
+    bool remote_insecure;    /* without TLS, because somebody wants it so */
+    const struct server_starter *starter; /* of worker processes */
+    void *starter_ctx;
     struct events *events;
     struct log *log;
-    int64_t start_timeout_ms; /* for all workers to become ready */
+    int64_t start_timeout_ms; /* for a worker to become ready */
 };
 
 /* Everything but key is borrowed and must outlive the server. */
 struct server *server_new(uv_loop_t *loop, const struct server_config *c,
                           struct err *err);
 uint16_t server_get_port(const struct server *s);
+uint16_t server_get_remote_port(const struct server *s); /* 0: none */
+/* Starts the job's workers; those that cannot be started are lost ones. */
+void server_start_workers(struct server *s);
 
 /* The process of a worker has ended: `how` says so to people ("exit status 3",
  * "killed by signal 9 (Killed)"), `code` is the exit status of a run that ends
  * because of it. Expected after the worker was told to stop. */
-void server_worker_exited(struct server *s, uint32_t rank, enum err_code code,
-                          const char *how);
+void server_worker_exited(struct server *s, uint32_t rank, uint32_t life,
+                          enum err_code code, const char *how);
+
+/* ---- while it runs (ebsp-ctl(1)) ----------------------------------------- */
+
+/* One more worker on "local" or a host, under a free rank; it takes part as
+ * soon as it is ready. */
+int server_add_worker(struct server *s, const char *host, uint32_t *rank,
+                      struct err *err);
+/* It is told to stop at once; its mini-batch goes back. */
+int server_remove_worker(struct server *s, uint32_t rank, struct err *err);
+/* A checkpoint of now; server_get_checkpoint tells when it is written. */
+int server_ask_checkpoint(struct server *s, struct err *err);
+
 /* Ends the run early because somebody asks for it: no more orders, checkpoint,
  * workers told to stop; what is not evaluated yet stays so. */
 void server_stop(struct server *s, const char *why);
@@ -71,7 +102,8 @@ struct server_status {
     enum server_phase phase;
     const char *stopped; /* why it was stopped early, or NULL */
     const char *policy;
-    uint32_t workers_ready, workers;
+    uint32_t workers_ready, workers; /* of those that are or may come back */
+    uint32_t workers_lost;           /* so far */
     uint64_t samples, samples_total, samples_session;
     uint32_t epochs;
     uint64_t updates;
@@ -88,6 +120,22 @@ struct server_status {
     double waiting_share; /* of worker time so far, 0..1 */
 };
 void server_get_status(const struct server *s, struct server_status *st);
+
+struct server_worker {
+    uint32_t rank, life;
+    const char *state; /* "absent", "starting", "reading", "held", "running",
+                          "idle", "lost" (it may come back), "leaving" */
+    const char *host;  /* "" before it has said so */
+    uint64_t pid;
+    uint64_t iterations, clock;
+    double last_heard_s, silence_limit_s;         /* NaN: not connected */
+    double iteration_median_s, iteration_limit_s; /* NaN: no history */
+    uint32_t restarts, bad_pushes;
+};
+/* Ranks 0..count-1, of which some may be absent. */
+uint32_t server_get_worker_count(const struct server *s);
+void server_get_worker(const struct server *s, uint32_t rank,
+                       struct server_worker *w);
 
 /* Called on the loop after each evaluation and when the phase changes. */
 typedef void server_news_fn(void *ctx);

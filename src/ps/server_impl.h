@@ -1,47 +1,77 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* What the files of the server share: server.c (life), session.c (frames of a
- * worker), driver.c (actions of the policy), summary.c. */
+/* What the files of the server share:
+ *   server.c    life, listeners
+ *   members.c   who takes part: joining, loss, replacement
+ *   demand.c    what people ask of it
+ *   session.c   frames of one worker
+ *   training.c  pushes, and what is due after each event
+ *   verdict.c   pushes that are not to be trusted
+ *   driver.c    actions of the policy
+ *   watch.c     deadlines
+ *   ending.c    the end, checkpoints, evaluations
+ *   summary.c   what is told about it all */
 #ifndef EBSP_PS_SERVER_IMPL_H
 #define EBSP_PS_SERVER_IMPL_H
 
+#include "base/habit.h"
 #include "base/log.h"
 #include "job/events.h"
 #include "policy/host.h"
 #include "policy/lib.h"
+#include "ps/guard.h"
 #include "ps/keeper.h"
 #include "ps/ledger.h"
 #include "ps/server.h"
 #include "ps/watcher.h"
 
 enum session_state {
-    SESSION_EXPECTED, /* its process is starting */
+    SESSION_ABSENT,   /* nobody is waited for */
+    SESSION_EXPECTED, /* its process is starting, or about to be started */
     SESSION_JOINED,   /* authenticated, reads job and data */
     SESSION_READY,    /* takes part: held or running at the policy */
     SESSION_IDLE,     /* no mini-batch is left for it */
-    SESSION_STOPPING, /* was told to stop */
-    SESSION_GONE      /* said goodbye, or is lost */
+    SESSION_CUT,      /* its connection is gone; it may come back */
+    SESSION_STOPPING  /* was told to stop */
 };
 
-/* One worker, seen from the server. */
+/* One rank, seen from the server.  Its process may change: see life. */
 struct session {
     struct server *server;
     uint32_t rank;
     enum session_state state;
+    uint32_t life;
     struct conn *conn; /* NULL: not connected */
     char host[WIRE_HOST_CAP];
     uint64_t pid;
-    bool exited; /* its process is gone */
+    bool used;        /* had a process */
+    bool has_process; /* that was not reported to have ended */
 
     struct share share;    /* its current order */
     float *push;           /* where contributions are received */
     struct msg_push told;  /* with the last one */
     int64_t held_since_ns; /* push complete, or ready */
+    int64_t ordered_ns;    /* when its order was sent */
 
-    uint64_t iterations; /* pushes received */
-    int64_t held_ns;     /* sum of waiting at the policy */
-    bool confessed;      /* has told why it fails */
+    int64_t since_ns;        /* of EXPECTED and CUT */
+    int64_t start_at_ns;     /* EXPECTED: when to start it; 0: it is started */
+    char why[WIRE_TEXT_CAP]; /* CUT: what is known of the reason */
+    int64_t heard_ns;        /* last BEAT */
+    struct habit beats, steps;
+    size_t queued; /* bytes to be sent when last looked at */
+    int64_t moved_ns;
+
+    bool bad;           /* its last push was rejected ... */
+    bool parked;        /* ... and what to do is undecided */
+    bool is_finite;     /* ... as an outlier only */
+    uint64_t good_base; /* version that its last good push was based on */
+    uint32_t restarts, rejoins, bad_pushes;
+
+    uint64_t iterations;                  /* pushes received */
+    int64_t held_ns;                      /* sum of waiting at the policy */
+    int64_t present_ns, present_since_ns; /* in the training; 0: it is not */
+    bool confessed;                       /* has told why it fails */
     bool has_bye;
-    struct msg_bye bye;
+    struct msg_bye bye; /* sum over its processes */
     int64_t setup_ns;
     uint64_t bytes_pushed, bytes_pulled; /* of connections closed */
 };
@@ -51,7 +81,7 @@ struct session {
 struct server {
     struct server_config c;
     uv_loop_t *loop;
-    struct listener *listener;
+    struct listener *listener, *remote;
     uv_timer_t tick;     /* deadlines, rate, flush */
     uv_timer_t timer;    /* the policy's */
     int64_t timer_at_ns; /* of the policy; INT64_MAX: none */
@@ -61,19 +91,23 @@ struct server {
     struct host *host;
     struct watcher *watcher;
     struct keeper *keeper;
-    struct session *session; /* [n_sessions] */
-    uint32_t n_sessions, n_ready;
+    struct session *session; /* [n_sessions]: ranks that there can be */
+    uint32_t n_sessions;
+    struct guard guard;
 
     enum server_phase phase;
-    bool started;     /* the policy has been given START */
     char stopped[96]; /* why early, "" if not */
     struct err failure;
+    struct err first_loss; /* of a worker */
+    uint32_t n_lost;
+    uint64_t n_rejected; /* pushes */
     int64_t made_ns, start_ns, end_ns, ending_since_ns;
     int64_t now_ns;        /* of the event being handled */
     int64_t last_event_ns; /* the last push */
     int64_t told_ns;       /* when silence was last talked about */
-    int64_t lost_since_ns; /* a worker's connection is gone; 0: none */
-    uint32_t lost_rank;
+    int64_t tick_ns;       /* the last one */
+    int64_t excused_ns;    /* silence before this was our own fault */
+    int64_t beat_ns;       /* when we last gave a sign of life */
     bool hasty;            /* interrupted: nothing more is evaluated */
     uint64_t n_given_back; /* mini-batches that came back to the queue */
 
@@ -98,31 +132,69 @@ struct server {
     bool log_lost; /* the event stream failed: said once */
 };
 
+static inline const struct faults *
+server_faults(const struct server *s)
+{
+    return &s->c.job->faults;
+}
+
+/* server.c: nobody comes in any more. */
+void server_close_listeners(struct server *s);
+
 /* session.c */
 extern const struct conn_handlers session_handlers;
-int session_attach(struct session *w, struct conn *c,
-                   const struct msg_hello *hello, struct err *err);
+void session_attach(struct session *w, struct conn *c,
+                    const struct msg_hello *hello);
+/* Takes the connection away: nothing more comes of it. */
+void session_detach(struct session *w);
 int session_order(struct session *w, const struct host_release *how,
                   struct err *err);
+/* The same mini-batches again, on the newest parameters. */
+int session_repeat(struct session *w, struct err *err);
+/* Is a mini-batch left for it? */
+bool session_has_work(const struct session *w);
 void session_stop(struct session *w);
 void session_release(struct session *w);
 
 /* driver.c */
 extern const struct host_driver server_driver;
 
-/* server.c */
-/* The policy is at work: training, and no worker has just been lost. */
-bool server_is_training(const struct server *s);
+/* training.c */
+/* Everybody that was waited for is ready. */
+void server_begin_training(struct server *s);
+/* A worker that is ready takes part; -1: the run has failed. */
+int server_join_policy(struct server *s, struct session *w);
+void server_pushed(struct server *s, struct session *w);
+/* The push is what the policy is told about. */
+void server_accept(struct server *s, struct session *w);
 /* After each event: who may go on, what is due, is it the end? */
 void server_settle(struct server *s);
-/* What happened to a session. */
-void server_session_ready(struct server *s, struct session *w);
-void server_session_pushed(struct server *s, struct session *w);
-void server_session_lost(struct server *s, struct session *w,
-                         const struct err *why);
-void server_session_gone(struct server *s, struct session *w);
 
-/* ending.c: failure, end, evaluations */
+/* verdict.c */
+/* True when the push that has just come is good; else it is rejected, and the
+ * worker gets another chance, is removed, or the run has diverged. */
+bool server_judge(struct server *s, struct session *w);
+/* Decides about rejected pushes that could not be decided before. */
+void server_judge_parked(struct server *s);
+
+/* members.c */
+void server_session_ready(struct server *s, struct session *w);
+/* Its connection broke: it may come back for a while. */
+void server_session_cut(struct server *s, struct session *w, const char *why);
+/* It will not come back.  Replaces, drops or aborts. */
+void server_session_lost(struct server *s, struct session *w,
+                         enum err_code code, const char *why);
+/* It is not wanted any more. */
+void server_session_dismiss(struct server *s, struct session *w,
+                            const char *why);
+/* It said goodbye, or is not waited for any longer. */
+void server_session_gone(struct server *s, struct session *w);
+void server_session_start(struct server *s, struct session *w);
+uint32_t server_count(const struct server *s, enum session_state first,
+                      enum session_state last);
+uint32_t server_count_hopes(const struct server *s);
+
+/* ending.c: failure, end, and what is kept of the run */
 int server_failf(struct server *s, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
 /* why: early, for people; NULL: all epochs are done. */

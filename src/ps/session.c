@@ -18,19 +18,29 @@ vector_bytes(const struct session *w)
     return (uint64_t)w->server->t->n_floats * sizeof(float);
 }
 
-int
-session_attach(struct session *w, struct conn *c, const struct msg_hello *hello,
-               struct err *err)
+void
+session_attach(struct session *w, struct conn *c, const struct msg_hello *hello)
 {
-    if (w->state != SESSION_EXPECTED)
-        return err_set(err, ERR_PROTO, "rank %u is taken", w->rank);
     str_escape(w->host, sizeof w->host, hello->host, strlen(hello->host));
     w->pid = hello->pid;
     w->conn = c;
     w->state = SESSION_JOINED;
+    w->since_ns = w->heard_ns = w->moved_ns = clock_now_ns();
+    w->queued = 0;
     conn_set_handlers(c, &session_handlers, w);
     conn_set_limits(c, MAX_BODY, vector_bytes(w));
-    return 0;
+}
+
+void
+session_detach(struct session *w)
+{
+    if (!w->conn)
+        return;
+    w->bytes_pushed += conn_get_received(w->conn);
+    w->bytes_pulled += conn_get_sent(w->conn);
+    conn_set_handlers(w->conn, NULL, NULL);
+    conn_close(w->conn, false);
+    w->conn = NULL;
 }
 
 static int
@@ -47,7 +57,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
 {
     struct session *w = ctx;
     bool running = w->state == SESSION_READY &&
-                   host_get_state(w->server->host, w->rank) == HOST_RUNNING;
+                   host_get_state(w->server->host, w->rank) == HOST_RUNNING &&
+                   !w->parked;
 
     (void)c;
     (void)body;
@@ -99,7 +110,8 @@ on_ready(struct session *w, const void *body, size_t n, struct err *err)
                        "%016llx",
                        w->rank, w->host, (unsigned long long)m.data_hash,
                        (unsigned long long)s->c.data->hash);
-    w->push = mem_alloc_aligned(vector_bytes(w));
+    if (!w->push)
+        w->push = mem_alloc_aligned(vector_bytes(w));
     if (!w->push)
         return err_nomem(err);
     w->setup_ns = m.setup_ns;
@@ -121,8 +133,27 @@ on_push(struct session *w, const void *body, size_t n, struct err *err)
         return err_set(err, ERR_PROTO,
                        "worker %u: push does not answer its order", w->rank);
     w->iterations++;
-    w->held_since_ns = clock_now_ns();
-    server_session_pushed(w->server, w);
+    server_pushed(w->server, w);
+    return 0;
+}
+
+/* The accounts of the processes that a rank has had are added up. */
+static int
+on_bye(struct session *w, const void *body, size_t n, struct err *err)
+{
+    struct msg_bye m;
+
+    if (msg_get_bye(&m, body, n, err) != 0)
+        return -1;
+    w->bye.iterations += m.iterations;
+    w->bye.wall_ns += m.wall_ns;
+    w->bye.data_ns += m.data_ns;
+    w->bye.compute_ns += m.compute_ns;
+    w->bye.push_ns += m.push_ns;
+    w->bye.wait_ns += m.wait_ns;
+    w->bye.pull_ns += m.pull_ns;
+    w->has_bye = true;
+    server_session_gone(w->server, w);
     return 0;
 }
 
@@ -133,6 +164,7 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     struct session *w = ctx;
     struct msg_error e;
     char text[WIRE_TEXT_CAP];
+    int64_t now;
 
     (void)c;
     (void)bulk;
@@ -142,19 +174,17 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     case MSG_PUSH:
         return on_push(w, body, h->body_len, err);
     case MSG_BYE:
-        if (msg_get_bye(&w->bye, body, h->body_len, err) != 0)
-            return -1;
-        w->has_bye = true;
-        server_session_gone(w->server, w);
-        return 0;
+        return on_bye(w, body, h->body_len, err);
     case MSG_ERROR:
         if (msg_get_error(&e, body, h->body_len, err) != 0)
             return -1;
         str_escape(text, sizeof text, e.text, strlen(e.text));
         w->confessed = true;
-        return err_set(err, (enum err_code)e.code, "worker %u (%s): %s",
-                       w->rank, w->host, text);
-    default: /* BEAT: conn_get_last_heard knows */
+        return err_set(err, (enum err_code)e.code, "%s", text);
+    default: /* BEAT */
+        now = clock_now_ns();
+        habit_add(&w->beats, now - w->heard_ns);
+        w->heard_ns = now;
         return 0;
     }
 }
@@ -163,11 +193,22 @@ static void
 on_closed(void *ctx, struct conn *c, const struct err *why)
 {
     struct session *w = ctx;
+    struct server *s = w->server;
 
     w->bytes_pushed += conn_get_received(c);
     w->bytes_pulled += conn_get_sent(c);
     w->conn = NULL;
-    server_session_lost(w->server, w, why);
+    if (s->phase >= SERVER_ENDING || w->state == SESSION_STOPPING) {
+        server_session_gone(s, w);
+        return;
+    }
+    /* What it did wrong, or says that it cannot do, no new connection heals. */
+    if (w->confessed || why->code == ERR_PROTO || why->code == ERR_CONFIG)
+        server_session_lost(s, w, why->code, why->text);
+    else
+        server_session_cut(s, w,
+                           why->code ? why->text : "it closed its connection");
+    server_settle(s);
 }
 
 const struct conn_handlers session_handlers = {
@@ -209,20 +250,11 @@ copy_cursors(const struct share *o, struct msg_cursor *small, size_t n_small,
 }
 
 static int
-send_order(struct session *w, const struct buf *body, bool with_params,
-           struct err *err)
+send_params(struct session *w, const struct buf *body, struct err *err)
 {
-    struct params *p;
+    struct params *p = store_ref(w->server->ledger.store);
     int r;
 
-    /* Lost in this very turn of the loop: on_closed will say why, which
-     * "the connection is closing" does not. */
-    if (conn_is_closing(w->conn))
-        return 0;
-    if (!with_params)
-        return conn_send(w->conn, MSG_ORDER, body->data, body->len, NULL, 0,
-                         NULL, NULL, err);
-    p = store_ref(w->server->ledger.store);
     if (!p->summed) { /* once for all workers that get this version */
         p->sum = wire_hash(p->v, vector_bytes(w));
         p->summed = true;
@@ -234,59 +266,119 @@ send_order(struct session *w, const struct buf *body, bool with_params,
     return r;
 }
 
+/* Sends the order that is in w->share. */
+static int
+send_order(struct session *w, bool with_params, int64_t held_ns,
+           struct err *err)
+{
+    struct buf body = BUF_INIT(FRAME_MAX_BODY);
+    struct err why = ERR_INIT;
+    struct msg_cursor small[16];
+    struct msg_cursor *step =
+        copy_cursors(&w->share, small, ARRAY_LEN(small), err);
+    struct msg_order m = {
+        .iteration = w->share.iteration,
+        .version = w->share.version,
+        .flags = with_params ? MSG_ORDER_PARAMS : 0,
+        .contribution = w->share.contribution,
+        .lr = w->share.lr,
+        .held_ns = held_ns,
+        .n_steps = w->share.n,
+        .step = step,
+    };
+    int r;
+
+    if (!step)
+        return -1;
+    msg_put_order(&body, &m);
+    if (step != small)
+        mem_free(step);
+    r = buf_ok(&body, err);
+    w->ordered_ns = clock_now_ns();
+    /* What cannot be sent is a lost connection: on_closed follows. */
+    if (r == 0 && !conn_is_closing(w->conn) &&
+        (with_params ? send_params(w, &body, &why)
+                     : conn_send(w->conn, MSG_ORDER, body.data, body.len, NULL,
+                                 0, NULL, NULL, &why)) != 0)
+        conn_close(w->conn, false);
+    buf_release(&body);
+    return r;
+}
+
+/* Does anybody who is there, or may be, own this shard? */
+static bool
+has_owner(const struct server *s, uint32_t shard)
+{
+    for (uint32_t i = shard; i < s->n_sessions; i += s->ledger.shards.n)
+        if (s->session[i].state >= SESSION_EXPECTED &&
+            s->session[i].state <= SESSION_CUT)
+            return true;
+    return false;
+}
+
+/* A worker that has nothing left of its own shard takes over those of workers
+ * that are gone for good.  The rank whose shard it is; its own if there is
+ * nothing. */
+static uint32_t
+find_work(const struct session *w)
+{
+    const struct server *s = w->server;
+
+    if (!assign_has(s->ledger.assign, w->rank))
+        for (uint32_t i = 0; i < s->ledger.shards.n; i++)
+            if (assign_has(s->ledger.assign, i) && !has_owner(s, i))
+                return i;
+    return w->rank;
+}
+
+bool
+session_has_work(const struct session *w)
+{
+    return assign_has(w->server->ledger.assign, find_work(w));
+}
+
 int
 session_order(struct session *w, const struct host_release *how,
               struct err *err)
 {
     struct server *s = w->server;
-    struct msg_cursor small[16], *step;
-    struct buf body = BUF_INIT(FRAME_MAX_BODY);
-    struct msg_order m;
+    int64_t held_ns =
+        s->now_ns > w->held_since_ns ? s->now_ns - w->held_since_ns : 0;
     bool none;
-    int r;
 
     if (how->steps > WIRE_MAX_STEPS)
         return err_set(err, ERR_POLICY,
                        "policy \"%s\": %u local steps, at most %d are possible",
                        host_get_policy(s->host), how->steps, WIRE_MAX_STEPS);
-    if (ledger_take(&s->ledger, &w->share, w->rank, how, &none, err) != 0)
+    if (ledger_take(&s->ledger, &w->share, find_work(w), how, &none, err) != 0)
         return -1;
     if (none)
         return 0;
-    step = copy_cursors(&w->share, small, ARRAY_LEN(small), err);
-    if (!step)
-        return -1;
-    m = (struct msg_order){
-        .iteration = w->share.iteration,
-        .version = w->share.version,
-        .flags = how->keep ? 0 : MSG_ORDER_PARAMS,
-        .contribution = how->contribution,
-        .lr = w->share.lr,
-        .held_ns =
-            s->now_ns > w->held_since_ns ? s->now_ns - w->held_since_ns : 0,
-        .n_steps = w->share.n,
-        .step = step,
-    };
-    w->held_ns += m.held_ns;
-    msg_put_order(&body, &m);
-    if (step != small)
-        mem_free(step);
-    r = buf_ok(&body, err) == 0 ? send_order(w, &body, !how->keep, err) : -1;
-    buf_release(&body);
-    return r;
+    w->held_ns += held_ns;
+    return send_order(w, !how->keep, held_ns, err);
+}
+
+int
+session_repeat(struct session *w, struct err *err)
+{
+    w->share.version = store_get_version(w->server->ledger.store);
+    return send_order(w, true, 0, err);
 }
 
 void
 session_stop(struct session *w)
 {
+    bool reads = w->state == SESSION_JOINED;
+
     if (!w->conn) {
-        w->state = SESSION_GONE;
+        w->state = SESSION_ABSENT;
         return;
     }
-    if (w->state == SESSION_JOINED ||
+    w->state = SESSION_STOPPING;
+    w->since_ns = clock_now_ns();
+    if (reads ||
         conn_send(w->conn, MSG_STOP, NULL, 0, NULL, 0, NULL, NULL, NULL) != 0)
         conn_close(w->conn, false);
-    w->state = SESSION_STOPPING;
 }
 
 void

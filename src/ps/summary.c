@@ -23,6 +23,16 @@ trained_ns(const struct server *s)
     return (s->end_ns ? s->end_ns : clock_now_ns()) - s->start_ns;
 }
 
+/* How long a worker has taken part, up to now or the end. */
+static int64_t
+present_ns(const struct server *s, const struct session *w)
+{
+    if (w->present_since_ns == 0)
+        return w->present_ns;
+    return w->present_ns + (s->end_ns ? s->end_ns : clock_now_ns()) -
+           w->present_since_ns;
+}
+
 /* Over the ticks that are remembered; over everything at the end. */
 static double
 recent_rate(const struct server *s, double trained, uint64_t samples)
@@ -45,17 +55,21 @@ void
 server_get_status(const struct server *s, struct server_status *st)
 {
     struct host_stats hs;
-    double held = 0, trained = seconds(trained_ns(s));
+    double held = 0, present = 0, trained = seconds(trained_ns(s));
 
     host_get_stats(s->host, &hs);
     memset(st, 0, sizeof *st);
-    for (uint32_t i = 0; i < s->n_sessions; i++)
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
         held += seconds(s->session[i].held_ns);
+        present += seconds(present_ns(s, &s->session[i]));
+    }
     st->phase = s->phase;
     st->stopped = *s->stopped ? s->stopped : NULL;
     st->policy = s->c.policy->spec;
-    st->workers_ready = s->n_ready;
-    st->workers = s->n_sessions;
+    st->workers_ready = server_count(s, SESSION_READY, SESSION_IDLE);
+    st->workers =
+        s->phase < SERVER_ENDING ? server_count_hopes(s) : s->c.job->workers;
+    st->workers_lost = s->n_lost;
     st->samples = assign_get_done(s->ledger.assign);
     st->samples_total = assign_get_total(s->ledger.assign);
     st->samples_session = st->samples - s->samples_before;
@@ -75,8 +89,7 @@ server_get_status(const struct server *s, struct server_status *st)
     st->mean_staleness =
         hs.applied ? (double)hs.sum_staleness / (double)hs.applied : 0;
     memcpy(st->note, s->note, sizeof st->note);
-    st->waiting_share =
-        trained > 0 ? held / (trained * (double)s->n_sessions) : 0;
+    st->waiting_share = present > 0 ? held / present : 0;
 }
 
 static json_t *
@@ -102,11 +115,14 @@ worker_json(const struct session *w)
             "push", seconds(b->push_ns), "wait", seconds(b->wait_ns), "pull",
             seconds(b->pull_ns), "other", seconds(b->wall_ns - parts));
     return json_pack(
-        "{s:I, s:s, s:I, s:o, s:f, s:I, s:I}", "rank", (json_int_t)w->rank,
-        "host", w->host, "iterations", (json_int_t)w->iterations, "seconds",
-        sec ? sec : json_null(), "setup_seconds", seconds(w->setup_ns),
-        "bytes_pushed", (json_int_t)w->bytes_pushed, "bytes_pulled",
-        (json_int_t)w->bytes_pulled);
+        "{s:I, s:s, s:I, s:o, s:f, s:f, s:I, s:I, s:i, s:i, s:i}", "rank",
+        (json_int_t)w->rank, "host", w->host, "iterations",
+        (json_int_t)w->iterations, "seconds", sec ? sec : json_null(),
+        "setup_seconds", seconds(w->setup_ns), "present_seconds",
+        seconds(present_ns(w->server, w)), "bytes_pushed",
+        (json_int_t)w->bytes_pushed, "bytes_pulled",
+        (json_int_t)w->bytes_pulled, "restarts", (int)w->restarts, "rejoins",
+        (int)w->rejoins, "bad_pushes", (int)w->bad_pushes);
 }
 
 static json_t *
@@ -134,8 +150,10 @@ fill(const struct server *s, json_t *v)
 
     server_get_status(s, &st);
     server_get_sums(s, &sums);
-    for (uint32_t i = 0; i < s->n_sessions; i++)
-        json_array_append_new(workers, worker_json(&s->session[i]));
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        if (s->session[i].used)
+            json_array_append_new(workers, worker_json(&s->session[i]));
+    }
     snprintf(hash, sizeof hash, "%016llx",
              (unsigned long long)ledger_params_hash(&s->ledger));
 #define PUT(key, value) r |= json_object_set_new(v, key, value)
@@ -151,7 +169,7 @@ fill(const struct server *s, json_t *v)
     if (*s->stopped)
         PUT("stopped", json_text(s->stopped));
     PUT("policy", json_text(s->c.policy->spec));
-    PUT("workers", INT(s->n_sessions));
+    PUT("workers", INT(s->c.job->workers));
     PUT("threads", INT(s->c.job->threads));
     PUT("seed", INT(s->c.job->seed));
     PUT("batch", INT(s->c.job->batch));
@@ -162,6 +180,10 @@ fill(const struct server *s, json_t *v)
     PUT("updates", INT(st.updates));
     PUT("pushes", INT(sums.pushes));
     PUT("dropped_pushes", INT(sums.dropped));
+    PUT("rejected_pushes", INT(s->n_rejected));
+    PUT("workers_lost", INT(s->n_lost));
+    PUT("first_loss",
+        s->first_loss.code ? json_text(s->first_loss.text) : json_null());
     PUT("wall_seconds", number(sums.wall_seconds));
     PUT("samples_per_second",
         number(wall > 0 ? (double)st.samples_session / wall : 0));
@@ -171,9 +193,7 @@ fill(const struct server *s, json_t *v)
     PUT("best_accuracy", number(sums.best_accuracy));
     PUT("eval_seconds", number(seconds(s->eval_ns)));
     PUT("max_staleness", INT(sums.max_staleness));
-    PUT("mean_staleness",
-        number(sums.applied ? (double)sums.sum_staleness / (double)sums.applied
-                            : 0));
+    PUT("mean_staleness", number(sums.applied ? (double)sums.sum_staleness / (double)sums.applied : 0));
     PUT("staleness_histogram", histogram_json(sums.histogram));
     PUT("max_gap", INT(sums.max_gap));
     PUT("waiting_share", number(st.waiting_share));

@@ -1,14 +1,23 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Every wait has a deadline and a printed reason. */
 #include "base/clock.h"
+#include "base/str.h"
 #include "ps/server_impl.h"
 
 #define STOP_LIMIT_NS (10 * NS_PER_S) /* for workers to say goodbye */
 #define EXIT_GRACE_NS                                                          \
-    (3 * NS_PER_S)                /* from a lost connection to its reason      \
-                                   */
-#define SILENT_NS (30 * NS_PER_S) /* without a heartbeat: lost */
-#define QUIET_NS  (10 * NS_PER_S) /* without any event: say who is slow */
+    (3 * NS_PER_S)                     /* from a lost connection to its reason \
+                                        */
+#define QUIET_NS       (10 * NS_PER_S) /* without any event: say who is slow */
+#define BEAT_NS        NS_PER_S        /* our own sign of life */
+#define LATE_NS        NS_PER_S        /* between ticks: we did not look */
+#define MAX_BEAT_QUEUE ((size_t)64 << 10)
+
+static double
+seconds(int64_t ns)
+{
+    return (double)ns / (double)NS_PER_S;
+}
 
 /* Whom the policy waits for, for people who wonder why nothing happens. */
 static void
@@ -16,51 +25,162 @@ tell_silence(struct server *s, int64_t now)
 {
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         const struct session *w = &s->session[i];
-        double heard;
 
         if (!w->conn || host_get_state(s->host, i) != HOST_RUNNING)
             continue;
-        heard = (double)(now - conn_get_last_heard(w->conn)) / (double)NS_PER_S;
         log_warn(s->c.log, "server",
                  "update %llu: waiting %.1f s for worker %u (%s), last push "
                  "%llu, heartbeat %.1f s ago",
                  (unsigned long long)store_get_version(s->ledger.store),
-                 (double)(now - s->last_event_ns) / (double)NS_PER_S, i,
-                 w->host, (unsigned long long)w->iterations, heard);
+                 seconds(now - s->last_event_ns), i, w->host,
+                 (unsigned long long)w->iterations,
+                 seconds(now - conn_get_last_heard(w->conn)));
     }
 }
 
-static void
-check_silent(struct server *s, int64_t now)
+/* ---- one worker ---------------------------------------------------------- */
+
+/* Stopped, cut off, or its host is gone. */
+static bool
+is_silent(struct server *s, struct session *w, int64_t now)
 {
+    const struct habit_bounds *b = &server_faults(s)->silence;
+    int64_t heard = conn_get_last_heard(w->conn);
+    char limit[160], why[320];
+
+    if (heard < s->excused_ns)
+        heard = s->excused_ns;
+    if (now - heard <= habit_limit_ns(&w->beats, b))
+        return false;
+    str_printf(why, sizeof why, "no sign of life for %.1f s (limit %s)",
+               seconds(now - heard),
+               habit_text(&w->beats, b, limit, sizeof limit));
+    server_session_cut(s, w, why);
+    return true;
+}
+
+/* It sends, but what we send does not get away. */
+static bool
+is_deaf(struct server *s, struct session *w, int64_t now)
+{
+    size_t queued = conn_get_queued(w->conn);
+    int64_t limit = server_faults(s)->silence.most_ns;
+    char why[160];
+
+    if (queued == 0 || queued != w->queued || w->moved_ns < s->excused_ns)
+        w->moved_ns = now;
+    w->queued = queued;
+    if (now - w->moved_ns <= limit)
+        return false;
+    str_printf(why, sizeof why,
+               "it has read nothing for %.1f s, %zu bytes wait",
+               seconds(now - w->moved_ns), queued);
+    server_session_cut(s, w, why);
+    return true;
+}
+
+/* It lives, but its computing does not come to an end. */
+static bool
+is_stuck(struct server *s, struct session *w, int64_t now)
+{
+    const struct habit_bounds *b = &server_faults(s)->iteration;
+    char limit[160], why[320];
+
+    if (w->parked || host_get_state(s->host, w->rank) != HOST_RUNNING ||
+        now - w->ordered_ns <= habit_limit_ns(&w->steps, b))
+        return false;
+    str_printf(
+        why, sizeof why, "iteration %llu has taken %.1f s so far (limit %s)",
+        (unsigned long long)w->share.iteration, seconds(now - w->ordered_ns),
+        habit_text(&w->steps, b, limit, sizeof limit));
+    server_session_lost(s, w, ERR_WORKERS, why);
+    return true;
+}
+
+static void
+check_start(struct server *s, struct session *w, int64_t now)
+{
+    char why[120];
+
+    if (w->start_at_ns) {
+        if (now >= w->start_at_ns)
+            server_session_start(s, w);
+        return;
+    }
+    if (now - w->since_ns <= s->c.start_timeout_ms * (NS_PER_S / 1000))
+        return;
+    str_printf(why, sizeof why, "it is not ready after %.0f s: %s",
+               seconds(now - w->since_ns),
+               w->state == SESSION_JOINED ? "it still reads job and data"
+                                          : "it has not connected");
+    server_session_lost(s, w, ERR_WORKERS, why);
+}
+
+static void
+check_cut(struct server *s, struct session *w, int64_t now)
+{
+    const struct faults *f = server_faults(s);
+    int64_t limit = f->rejoin_ns;
+
+    if (f->on_loss == ON_LOSS_ABORT && limit > EXIT_GRACE_NS)
+        limit = EXIT_GRACE_NS; /* its process may still tell a better reason */
+    if (now - w->since_ns > limit)
+        server_session_lost(s, w, ERR_WORKERS, w->why);
+}
+
+static void
+check_stopping(struct server *s, struct session *w, int64_t now)
+{
+    if (now - w->since_ns <= STOP_LIMIT_NS)
+        return;
+    log_warn(s->c.log, "server", "worker %u did not say goodbye", w->rank);
+    if (w->has_process)
+        s->c.starter->kill(s->c.starter_ctx, w->rank);
+    server_session_gone(s, w);
+}
+
+static void
+check_session(struct server *s, struct session *w, int64_t now)
+{
+    switch (w->state) {
+    case SESSION_ABSENT:
+        break;
+    case SESSION_EXPECTED:
+        check_start(s, w, now);
+        break;
+    case SESSION_JOINED:
+        if (!w->conn || (!is_silent(s, w, now) && !is_deaf(s, w, now)))
+            check_start(s, w, now);
+        break;
+    case SESSION_READY:
+    case SESSION_IDLE:
+        if (w->conn && !is_silent(s, w, now) && !is_deaf(s, w, now))
+            (void)is_stuck(s, w, now);
+        break;
+    case SESSION_CUT:
+        check_cut(s, w, now);
+        break;
+    case SESSION_STOPPING:
+        check_stopping(s, w, now);
+        break;
+    }
+}
+
+/* ---- all ----------------------------------------------------------------- */
+
+/* So that they notice when it is us who is gone. */
+static void
+give_sign_of_life(struct server *s, int64_t now)
+{
+    if (now - s->beat_ns < BEAT_NS)
+        return;
+    s->beat_ns = now;
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         const struct session *w = &s->session[i];
 
-        if (w->conn && w->state == SESSION_READY &&
-            now - conn_get_last_heard(w->conn) > SILENT_NS) {
-            server_failf(s, ERR_WORKERS,
-                         "worker %u (%s): no sign of life for %lld s; stopped "
-                         "or cut off?",
-                         i, w->host, (long long)(SILENT_NS / NS_PER_S));
-            return;
-        }
-    }
-}
-
-static void
-tick_starting(struct server *s, int64_t now)
-{
-    if (now - s->made_ns < s->c.start_timeout_ms * 1000000)
-        return;
-    for (uint32_t i = 0; i < s->n_sessions; i++) {
-        if (s->session[i].state == SESSION_READY)
-            continue;
-        server_failf(s, ERR_WORKERS, "worker %u is not ready after %.0f s: %s",
-                     i, (double)s->c.start_timeout_ms / 1e3,
-                     s->session[i].state == SESSION_JOINED
-                         ? "it still reads job and data"
-                         : "it has not connected");
-        return;
+        if (w->conn && conn_get_queued(w->conn) < MAX_BEAT_QUEUE)
+            (void)conn_send(w->conn, MSG_BEAT, NULL, 0, NULL, 0, NULL, NULL,
+                            NULL);
     }
 }
 
@@ -72,13 +192,11 @@ tick_training(struct server *s, int64_t now)
     s->past[slot].ns = now;
     s->past[slot].samples = assign_get_done(s->ledger.assign);
     if (s->c.job->max_seconds > 0 &&
-        s->before.wall_seconds +
-                (double)(now - s->start_ns) / (double)NS_PER_S >=
+        s->before.wall_seconds + seconds(now - s->start_ns) >=
             s->c.job->max_seconds) {
         server_begin_ending(s, "time is up");
         return;
     }
-    check_silent(s, now);
     if (now - s->last_event_ns > QUIET_NS && now - s->told_ns > QUIET_NS) {
         tell_silence(s, now);
         s->told_ns = now;
@@ -91,35 +209,14 @@ server_on_tick(uv_timer_t *t)
     struct server *s = t->data;
     int64_t now = clock_now_ns();
 
+    if (s->tick_ns && now - s->tick_ns > LATE_NS)
+        s->excused_ns = now; /* what came meanwhile is not read yet */
+    s->tick_ns = now;
     events_flush(s->c.events);
-    if (s->lost_since_ns && now - s->lost_since_ns > EXIT_GRACE_NS &&
-        s->phase < SERVER_ENDING) {
-        struct session *w = &s->session[s->lost_rank];
-
-        server_failf(s, ERR_WORKERS, "worker %u (%s) closed its connection",
-                     w->rank, w->host);
-        return;
-    }
-    switch (s->phase) {
-    case SERVER_STARTING:
-        tick_starting(s, now);
-        break;
-    case SERVER_TRAINING:
+    give_sign_of_life(s, now);
+    for (uint32_t i = 0; i < s->n_sessions && s->phase != SERVER_OVER; i++)
+        check_session(s, &s->session[i], now);
+    server_settle(s);
+    if (s->phase == SERVER_TRAINING)
         tick_training(s, now);
-        break;
-    case SERVER_ENDING:
-        if (now - s->ending_since_ns < STOP_LIMIT_NS)
-            break;
-        for (uint32_t i = 0; i < s->n_sessions; i++) {
-            struct session *w = &s->session[i];
-
-            if (w->state == SESSION_GONE)
-                continue;
-            log_warn(s->c.log, "server", "worker %u did not say goodbye", i);
-            server_session_gone(s, w);
-        }
-        break;
-    case SERVER_OVER:
-        break;
-    }
 }

@@ -2,4 +2,5 @@
 libebsp_a_SOURCES += \
 	src/worker/compute.c src/worker/compute.h \
 	src/worker/greet.c src/worker/greet.h \
+	src/worker/thinker.c src/worker/thinker.h \
 	src/worker/worker.c src/worker/worker.h

@@ -1,50 +1,49 @@
 /* SPDX-License-Identifier: Apache-2.0 */
+/* The thread of a worker that talks.  It connects, says READY when the set-up
+ * is done, and from then on turns orders into pushes.  When its connection
+ * breaks it comes back under the same rank; only the end of stdin, an order to
+ * stop or a refusal ends it. */
 #include "worker/worker.h"
 
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
+#include "base/habit.h"
 #include "base/mem.h"
 #include "io/conn.h"
 #include "io/loop.h"
 #include "wire/join.h"
-#include "worker/compute.h"
 #include "worker/greet.h"
+#include "worker/thinker.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
 #define BEAT_MS          1000
+#define LATE_NS          (2 * NS_PER_S) /* between beats: we did not look */
 #define CONNECT_LIMIT_MS 20000
-#define STEP_LIMIT_NS    (NS_PER_S / 2) /* to wait for a step at the end */
-#define ORPHANED         ERR_SYS        /* exit status when stdin ends */
-
-/* Where the computing thread is; guarded by lock. */
-enum stage { STAGE_SETUP, STAGE_IDLE, STAGE_ORDERED, STAGE_DONE, STAGE_STOP };
+#define RETRY_MS         250 /* after a lost connection, doubles ... */
+#define MAX_RETRY_MS     2000
+#define RETURN_LIMIT_NS  (60 * NS_PER_S) /* ... for so long */
+#define ORPHANED         ERR_SYS         /* exit status when stdin ends */
 
 struct worker {
     struct join join;
     uv_loop_t loop;
-    struct conn *conn;
-    uv_timer_t beat;
-    uv_async_t done;  /* the computing thread has finished something */
+    struct conn *conn; /* authenticated */
+    bool ready;        /* READY was sent on this connection */
+    uv_timer_t beat, retry;
     uv_poll_t orphan; /* stdin */
-    struct err err;   /* why it ends, loop thread */
+    struct thinker *thinker;
+    struct err err; /* why it ends */
     bool ending;
 
-    uv_thread_t thread;
-    bool threaded;
-    uv_mutex_t lock;
-    uv_cond_t turn;
-    enum stage stage;       /* guarded by lock */
-    bool computing;         /* guarded by lock: set-up or an order */
-    struct err compute_err; /* set before STAGE_DONE */
-    struct compute compute; /* the computing thread's while ORDERED */
-    struct msg_order order;
-    struct msg_push told;
-    const float *push;
-    bool ready; /* READY was sent */
+    uint64_t retry_ms;
+    int64_t lost_ns; /* since when nothing was ordered; 0: all is well */
+    bool refused;    /* the coordinator has said why */
+    int64_t beat_ns, excused_ns, heard_ns;
+    struct habit silence;
 
     int64_t start_ns, ready_ns;
     int64_t push_start_ns, push_sent_ns; /* of the last push */
@@ -52,90 +51,16 @@ struct worker {
     struct msg_bye total;
 };
 
-/* ---- the computing thread ------------------------------------------------ */
-
-/* Emulated slowness: computing takes `slow` times as long, an iteration at
- * least pace * slow.  Ends early when the worker is to stop. */
-static void
-emulate(struct worker *w, int64_t start)
+static size_t
+vector_bytes(const struct worker *w)
 {
-    double slow = w->join.slow, want;
-    int64_t end, now = clock_now_ns(), slept = now;
-
-    want = (double)(w->told.compute_ns) * (slow - 1.0);
-    end = now + (int64_t)want;
-    want = w->join.pace_ms * slow * 1e6;
-    if (start + (int64_t)want > end)
-        end = start + (int64_t)want;
-    uv_mutex_lock(&w->lock);
-    while (w->stage != STAGE_STOP && (now = clock_now_ns()) < end)
-        uv_cond_timedwait(&w->turn, &w->lock, (uint64_t)(end - now));
-    uv_mutex_unlock(&w->lock);
-    w->told.compute_ns += clock_now_ns() - slept;
+    return thinker_get_compute(w->thinker)->t->n_floats * sizeof(float);
 }
 
-/* The order is the thread's own until it says that it is done. */
-static void
-execute(struct worker *w)
-{
-    int64_t start = clock_now_ns();
+/* ---- the end ------------------------------------------------------------- */
 
-    if (compute_order(&w->compute, &w->order, &w->told, &w->push,
-                      &w->compute_err) == 0 &&
-        (w->join.slow > 1.0 || w->join.pace_ms > 0.0))
-        emulate(w, start);
-}
-
-static void
-finish_stage(struct worker *w)
-{
-    uv_mutex_lock(&w->lock);
-    if (w->stage != STAGE_STOP)
-        w->stage = STAGE_DONE;
-    w->computing = false;
-    uv_cond_signal(&w->turn); /* for join_thread */
-    uv_mutex_unlock(&w->lock);
-    uv_async_send(&w->done);
-}
-
-static void
-compute_thread(void *arg)
-{
-    struct worker *w = arg;
-    const struct join *j = &w->join;
-
-    (void)compute_init(&w->compute, j->job, j->job_dir, (int)j->threads,
-                       &w->compute_err);
-    finish_stage(w);
-    for (;;) {
-        enum stage stage;
-
-        uv_mutex_lock(&w->lock);
-        while (w->stage != STAGE_ORDERED && w->stage != STAGE_STOP)
-            uv_cond_wait(&w->turn, &w->lock);
-        stage = w->stage;
-        w->computing = stage == STAGE_ORDERED;
-        uv_mutex_unlock(&w->lock);
-        if (stage == STAGE_STOP)
-            return;
-        execute(w);
-        finish_stage(w);
-    }
-}
-
-static void
-set_stage(struct worker *w, enum stage stage)
-{
-    uv_mutex_lock(&w->lock);
-    w->stage = stage;
-    uv_cond_signal(&w->turn);
-    uv_mutex_unlock(&w->lock);
-}
-
-/* ---- the talking thread -------------------------------------------------- */
-
-/* The end: at once when nobody is there to talk to, else when what is queued
- * is flushed. */
+/* At once when nobody is there to talk to, else when what is queued is
+ * flushed. */
 static void
 end(struct worker *w, const struct err *why)
 {
@@ -144,8 +69,8 @@ end(struct worker *w, const struct err *why)
     if (w->ending)
         return;
     w->ending = true;
-    set_stage(w, STAGE_STOP);
     uv_close((uv_handle_t *)&w->beat, NULL);
+    uv_close((uv_handle_t *)&w->retry, NULL);
     uv_close((uv_handle_t *)&w->orphan, NULL);
     if (w->conn)
         conn_close(w->conn, true);
@@ -166,28 +91,44 @@ fail(struct worker *w, const struct err *why)
     end(w, why);
 }
 
+/* ---- what it says -------------------------------------------------------- */
+
+/* What cannot be sent is a lost connection: on_closed follows. */
+static void
+say(struct worker *w, uint16_t type, struct buf *body, const void *bulk,
+    size_t n, conn_sent_fn *done)
+{
+    struct err err = ERR_INIT;
+
+    if (buf_ok(body, &err) != 0)
+        end(w, &err);
+    else if (!conn_is_closing(w->conn) &&
+             conn_send(w->conn, type, body->data, body->len, bulk, n, done, w,
+                       &err) != 0)
+        conn_close(w->conn, false);
+    buf_release(body);
+}
+
 static void
 send_ready(struct worker *w)
 {
+    const struct compute *c = thinker_get_compute(w->thinker);
     struct buf body = BUF_INIT(256);
-    struct err err = ERR_INIT;
     struct msg_ready m;
 
-    w->ready_ns = w->push_sent_ns = clock_now_ns();
+    w->push_sent_ns = clock_now_ns();
+    if (w->ready_ns == 0)
+        w->ready_ns = w->push_sent_ns;
     m = (struct msg_ready){
-        .segments_hash = segtab_fingerprint(w->compute.t),
-        .n_floats = w->compute.t->n_floats,
-        .data_hash = w->compute.data->hash,
+        .segments_hash = segtab_fingerprint(c->t),
+        .n_floats = c->t->n_floats,
+        .data_hash = c->data->hash,
         .setup_ns = w->ready_ns - w->start_ns,
     };
-    conn_set_limits(w->conn, FRAME_MAX_BODY,
-                    w->compute.t->n_floats * sizeof(float));
+    conn_set_limits(w->conn, FRAME_MAX_BODY, vector_bytes(w));
     msg_put_ready(&body, &m);
     w->ready = true;
-    if (conn_send(w->conn, MSG_READY, body.data, body.len, NULL, 0, NULL, NULL,
-                  &err) != 0)
-        end(w, &err);
-    buf_release(&body);
+    say(w, MSG_READY, &body, NULL, 0, NULL);
 }
 
 static void
@@ -206,51 +147,60 @@ static void
 send_push(struct worker *w)
 {
     struct buf body = BUF_INIT(512);
-    struct err err = ERR_INIT;
+    const float *push;
+    struct msg_push m = *thinker_get_result(w->thinker, &push);
 
-    w->told.push_ns = w->push_ns;
-    w->told.wait_ns = w->wait_ns;
-    w->told.pull_ns = w->pull_ns;
+    m.push_ns = w->push_ns;
+    m.wait_ns = w->wait_ns;
+    m.pull_ns = w->pull_ns;
     w->total.iterations++;
-    w->total.data_ns += w->told.data_ns;
-    w->total.compute_ns += w->told.compute_ns;
-    msg_order_release(&w->order);
-    msg_put_push(&body, &w->told);
+    w->total.data_ns += m.data_ns;
+    w->total.compute_ns += m.compute_ns;
+    msg_put_push(&body, &m);
     w->push_start_ns = w->push_sent_ns = clock_now_ns();
-    if (conn_send(w->conn, MSG_PUSH, body.data, body.len, w->push,
-                  w->compute.t->n_floats * sizeof(float), on_push_sent, w,
-                  &err) != 0)
-        end(w, &err);
-    buf_release(&body);
+    say(w, MSG_PUSH, &body, push, vector_bytes(w), on_push_sent);
 }
 
 static void
-on_done(uv_async_t *a)
+say_bye(struct worker *w)
 {
-    struct worker *w = a->data;
-    bool done;
+    struct buf body = BUF_INIT(256);
+    int64_t now = clock_now_ns();
 
-    uv_mutex_lock(&w->lock);
-    done = w->stage == STAGE_DONE;
-    if (done)
-        w->stage = STAGE_IDLE;
-    uv_mutex_unlock(&w->lock);
-    if (!done || w->ending)
+    /* Idle since its last push: there was nothing left to do for it. */
+    if (w->ready && !thinker_is_busy(w->thinker) && now > w->push_sent_ns)
+        w->total.wait_ns += now - w->push_sent_ns;
+    w->total.wall_ns = w->ready_ns ? now - w->ready_ns : 0;
+    msg_put_bye(&body, &w->total);
+    say(w, MSG_BYE, &body, NULL, 0, NULL);
+    end(w, NULL);
+}
+
+/* The set-up or an order is done.  What was computed for a connection that is
+ * gone is of no use: the mini-batch is somebody else's by now. */
+static void
+on_thought(void *ctx)
+{
+    struct worker *w = ctx;
+    const struct err *failed = thinker_get_error(w->thinker);
+
+    if (w->ending)
         return;
-    if (w->compute_err.code != ERR_OK)
-        fail(w, &w->compute_err);
-    else if (!w->ready)
+    if (failed->code != ERR_OK)
+        fail(w, failed);
+    else if (w->conn && !w->ready)
         send_ready(w);
-    else
+    else if (w->conn)
         send_push(w);
 }
+
+/* ---- what it hears ------------------------------------------------------- */
 
 static int
 on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
         void **bulk, struct err *err)
 {
     struct worker *w = ctx;
-    bool idle;
 
     (void)c;
     (void)body;
@@ -258,17 +208,12 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
         return h->bulk_len ? err_set(err, ERR_PROTO, "%s with a bulk",
                                      msg_name(h->type))
                            : 0;
-    uv_mutex_lock(&w->lock);
-    idle = w->ready && w->stage == STAGE_IDLE;
-    uv_mutex_unlock(&w->lock);
-    if (!idle)
+    if (!w->ready || thinker_is_busy(w->thinker))
         return err_set(err, ERR_PROTO, "unexpected ORDER");
-    if (h->bulk_len != 0 &&
-        h->bulk_len != w->compute.t->n_floats * sizeof(float))
+    if (h->bulk_len != 0 && h->bulk_len != vector_bytes(w))
         return err_set(err, ERR_PROTO, "parameters of %llu bytes, expected %zu",
-                       (unsigned long long)h->bulk_len,
-                       w->compute.t->n_floats * sizeof(float));
-    *bulk = w->compute.params;
+                       (unsigned long long)h->bulk_len, vector_bytes(w));
+    *bulk = thinker_get_compute(w->thinker)->params;
     return 0;
 }
 
@@ -277,47 +222,39 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
          const void *body, struct err *err)
 {
     int64_t first = conn_get_frame_start(c), idle;
+    struct msg_order order;
 
-    if (msg_get_order(&w->order, body, h->body_len, err) != 0)
+    if (msg_get_order(&order, body, h->body_len, err) != 0)
         return -1;
-    if (!(w->order.flags & MSG_ORDER_PARAMS) != (h->bulk_len == 0)) {
-        msg_order_release(&w->order);
+    if (!(order.flags & MSG_ORDER_PARAMS) != (h->bulk_len == 0)) {
+        msg_order_release(&order);
         return err_set(err, ERR_PROTO, "ORDER: flag and bulk disagree");
     }
+    w->lost_ns = 0;
     /* From the last byte sent to the first one received: the policy's share is
      * what it says; the rest was spent on the way and in queues. */
     idle = first - w->push_sent_ns;
     if (idle < 0)
         idle = 0;
-    w->wait_ns = w->order.held_ns < idle ? w->order.held_ns : idle;
+    w->wait_ns = order.held_ns < idle ? order.held_ns : idle;
     w->push_ns += idle - w->wait_ns;
     w->pull_ns = clock_now_ns() - first;
     w->total.push_ns += idle - w->wait_ns;
     w->total.wait_ns += w->wait_ns;
     w->total.pull_ns += w->pull_ns;
-    set_stage(w, STAGE_ORDERED);
+    thinker_order(w->thinker, &order);
     return 0;
 }
 
 static void
-say_bye(struct worker *w)
+on_sign_of_life(struct worker *w)
 {
-    struct buf body = BUF_INIT(256);
     int64_t now = clock_now_ns();
-    bool idle;
 
-    uv_mutex_lock(&w->lock);
-    idle = w->ready && w->stage == STAGE_IDLE;
-    uv_mutex_unlock(&w->lock);
-    /* Idle since its last push: there was nothing left to do for it. */
-    if (idle && now > w->push_sent_ns)
-        w->total.wait_ns += now - w->push_sent_ns;
-    w->total.wall_ns = w->ready ? now - w->ready_ns : 0;
-    msg_put_bye(&body, &w->total);
-    (void)conn_send(w->conn, MSG_BYE, body.data, body.len, NULL, 0, NULL, NULL,
-                    NULL);
-    buf_release(&body);
-    end(w, NULL);
+    habit_add(&w->silence, now - w->heard_ns);
+    w->heard_ns = now;
+    if (w->ready)
+        w->lost_ns = 0;
 }
 
 static int
@@ -334,28 +271,58 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     case MSG_STOP:
         say_bye(w);
         return 0;
+    case MSG_BEAT:
+        on_sign_of_life(w);
+        return 0;
     case MSG_ERROR:
         if (msg_get_error(&e, body, h->body_len, err) != 0)
             return -1;
+        w->refused = true;
         return err_set(err, (enum err_code)e.code, "coordinator: %s", e.text);
     default:
         return err_set(err, ERR_PROTO, "unexpected %s", msg_name(h->type));
     }
 }
 
+/* ---- connections --------------------------------------------------------- */
+
+static void on_retry(uv_timer_t *t);
+static void on_beat(uv_timer_t *t);
+
+static void
+come_back(struct worker *w, const struct err *why)
+{
+    int64_t now = clock_now_ns();
+    struct err e = ERR_INIT;
+
+    w->conn = NULL;
+    w->ready = false;
+    if (w->lost_ns == 0) {
+        w->lost_ns = now;
+        w->retry_ms = RETRY_MS;
+    }
+    err_set(&e, why->code ? why->code : ERR_SYS, "%s",
+            why->code ? why->text : "the coordinator closed the connection");
+    if (w->ending || w->refused || now - w->lost_ns > RETURN_LIMIT_NS) {
+        end(w, w->ending ? NULL : &e);
+        return;
+    }
+    uv_timer_start(&w->retry, on_retry, w->retry_ms, 0);
+    w->retry_ms =
+        w->retry_ms * 2 < MAX_RETRY_MS ? w->retry_ms * 2 : MAX_RETRY_MS;
+}
+
 static void
 on_closed(void *ctx, struct conn *c, const struct err *why)
 {
     struct worker *w = ctx;
-    struct err gone = ERR_INIT;
 
     (void)c;
-    w->conn = NULL;
-    if (!w->ending && why->code == ERR_OK) {
-        err_set(&gone, ERR_SYS, "the coordinator closed the connection");
-        why = &gone;
+    if (w->ending) {
+        w->conn = NULL;
+        return;
     }
-    end(w, why);
+    come_back(w, why);
 }
 
 static const struct conn_handlers handlers = {
@@ -365,21 +332,18 @@ static const struct conn_handlers handlers = {
 };
 
 static void
-on_beat(uv_timer_t *t)
-{
-    struct worker *w = t->data;
-
-    if (w->conn)
-        (void)conn_send(w->conn, MSG_BEAT, NULL, 0, NULL, 0, NULL, NULL, NULL);
-}
-
-static void
 on_connected(void *ctx, struct conn *c, const struct err *why)
 {
     struct worker *w = ctx;
+    struct err err = ERR_INIT;
 
     if (!c) {
-        end(w, why);
+        if (w->ending)
+            return;
+        if (w->thinker)
+            come_back(w, why);
+        else /* it never was there */
+            end(w, why);
         return;
     }
     if (w->ending) {
@@ -387,18 +351,72 @@ on_connected(void *ctx, struct conn *c, const struct err *why)
         return;
     }
     w->conn = c;
+    w->heard_ns = w->excused_ns = clock_now_ns();
     conn_set_handlers(c, &handlers, w);
-    uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
-    w->computing = true; /* the set-up */
-    if (uv_thread_create(&w->thread, compute_thread, w) == 0) {
-        w->threaded = true;
-    } else {
-        struct err err = ERR_INIT;
-
-        w->computing = false;
-        err_set(&err, ERR_SYS, "no thread for computing");
-        fail(w, &err);
+    if (!w->thinker) {
+        uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
+        w->thinker = thinker_new(&w->loop, &w->join, on_thought, w, &err);
+        if (!w->thinker)
+            fail(w, &err);
+    } else if (!thinker_is_busy(w->thinker)) {
+        send_ready(w);
     }
+}
+
+static void
+connect_again(struct worker *w)
+{
+    const struct join *j = &w->join;
+    /* Who runs without TLS has been warned at the coordinator. */
+    struct conn_request to = {.host = j->host,
+                              .port = j->port,
+                              .how = {.tls = j->tls, .insecure = !j->tls},
+                              .key = j->key,
+                              .rank = j->rank,
+                              .life = j->life,
+                              .timeout_ms = CONNECT_LIMIT_MS};
+    struct err err = ERR_INIT;
+
+    if (conn_connect(&w->loop, &to, on_connected, w, &err) != 0)
+        end(w, &err);
+}
+
+static void
+on_retry(uv_timer_t *t)
+{
+    connect_again(t->data);
+}
+
+/* What has been silent for too long is gone, even when no network says so. */
+static void
+check_coordinator(struct worker *w, int64_t now)
+{
+    static const struct habit_bounds early = {
+        .k = 10, .least_ns = 5 * NS_PER_S, .most_ns = 30 * NS_PER_S};
+    const struct habit_bounds *b =
+        w->ready ? &thinker_get_compute(w->thinker)->job.faults.silence
+                 : &early;
+    int64_t heard = conn_get_last_heard(w->conn);
+
+    if (w->beat_ns && now - w->beat_ns > LATE_NS)
+        w->excused_ns = now; /* what came meanwhile is not read yet */
+    w->beat_ns = now;
+    if (heard < w->excused_ns)
+        heard = w->excused_ns;
+    if (now - heard > habit_limit_ns(&w->silence, b))
+        conn_close(w->conn, false);
+}
+
+static void
+on_beat(uv_timer_t *t)
+{
+    struct worker *w = t->data;
+
+    if (!w->conn || conn_is_closing(w->conn))
+        return;
+    if (conn_get_queued(w->conn) == 0)
+        (void)conn_send(w->conn, MSG_BEAT, NULL, 0, NULL, 0, NULL, NULL, NULL);
+    check_coordinator(w, clock_now_ns());
 }
 
 /* Nothing is ever written to stdin after the first message: readable means
@@ -418,38 +436,9 @@ on_orphaned(uv_poll_t *p, int status, int events)
 
 /* ---- life ---------------------------------------------------------------- */
 
-/* Whether the computing thread has ended.  A step of a large network takes
- * longer than anybody wants to wait for a result that nobody wants. */
-static bool
-join_thread(struct worker *w)
-{
-    int64_t end = clock_now_ns() + STEP_LIMIT_NS, now;
-    bool computing;
-
-    if (!w->threaded)
-        return true;
-    uv_mutex_lock(&w->lock);
-    while (w->computing && (now = clock_now_ns()) < end)
-        uv_cond_timedwait(&w->turn, &w->lock, (uint64_t)(end - now));
-    computing = w->computing;
-    uv_mutex_unlock(&w->lock);
-    if (!computing)
-        uv_thread_join(&w->thread);
-    return !computing;
-}
-
 static int
 talk(struct worker *w, bool *computing, struct err *err)
 {
-    const struct join *j = &w->join;
-    /* Who runs without TLS has been warned at the coordinator. */
-    struct conn_request to = {.host = j->host,
-                              .port = j->port,
-                              .how = {.tls = j->tls, .insecure = !j->tls},
-                              .key = j->key,
-                              .rank = j->rank,
-                              .life = j->life,
-                              .timeout_ms = CONNECT_LIMIT_MS};
     int rc;
 
     if (uv_loop_init(&w->loop) != 0)
@@ -460,18 +449,15 @@ talk(struct worker *w, bool *computing, struct err *err)
         return err_set(err, ERR_SYS, "stdin: expected a pipe: %s",
                        uv_strerror(rc));
     }
-    w->beat.data = w->done.data = w->orphan.data = w;
+    w->beat.data = w->retry.data = w->orphan.data = w;
     uv_timer_init(&w->loop, &w->beat);
-    uv_async_init(&w->loop, &w->done, on_done);
+    uv_timer_init(&w->loop, &w->retry);
     uv_poll_start(&w->orphan, UV_READABLE, on_orphaned);
-    if (conn_connect(&w->loop, &to, on_connected, w, &w->err) != 0)
-        end(w, NULL);
-    /* `done` keeps the loop alive until everything else has gone. */
+    connect_again(w);
     while (!w->ending || w->conn)
         uv_run(&w->loop, UV_RUN_ONCE);
-    *computing = !join_thread(w);
+    *computing = w->thinker && !thinker_stop(w->thinker);
     if (!*computing) {
-        uv_close((uv_handle_t *)&w->done, NULL);
         uv_run(&w->loop, UV_RUN_DEFAULT);
         uv_loop_close(&w->loop);
     }
@@ -493,15 +479,9 @@ worker_run(bool *computing, struct err *err)
         mem_free(w);
         return -1;
     }
-    uv_mutex_init(&w->lock);
-    uv_cond_init(&w->turn);
     r = talk(w, computing, err);
     if (*computing) /* everything is still in use */
         return r;
-    msg_order_release(&w->order);
-    compute_release(&w->compute);
-    uv_cond_destroy(&w->turn);
-    uv_mutex_destroy(&w->lock);
     join_release(&w->join);
     mem_free(w);
     return r;

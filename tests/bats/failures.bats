@@ -83,9 +83,9 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
         .failure.exit_status == 9 and .checkpoint == null'
 }
 
-@test "a worker that is killed ends the run: rank, host, signal" {
+@test "a worker that is killed ends a run that wants it so: rank, host, signal" {
     blobs_job j.json '.epochs = 1000000 | .eval_every = 0'
-    bg log ebsp train j.json -r run
+    bg log ebsp train j.json -r run --on-worker-loss abort
     pid=$!
     wait_for run/events.jsonl '"event":"push"'
     kill -KILL "$(pgrep -P "$pid" | head -n 1)"
@@ -173,7 +173,7 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
 
 @test "workers that die while their coordinator is stopped are named" {
     blobs_job j.json '.epochs = 1000000 | .eval_every = 0'
-    bg log ebsp train j.json -r run -n 3
+    bg log ebsp train j.json -r run -n 3 --on-worker-loss drop
     pid=$!
     wait_for run/events.jsonl '"event":"push"'
     kill -STOP "$pid"
