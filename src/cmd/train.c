@@ -271,6 +271,17 @@ check_slow(const struct train_options *o, const struct job *j, struct err *err)
 }
 
 static int
+check_enough(const struct job *j, struct err *err)
+{
+    if (j->faults.min_workers <= j->workers)
+        return 0;
+    return err_set(err, ERR_CONFIG,
+                   "at least %u workers are wanted (faults.min_workers), "
+                   "but only %u are started",
+                   j->faults.min_workers, j->workers);
+}
+
+static int
 load_job(const struct train_options *o, struct job *j, struct err *err)
 {
     char *path;
@@ -308,7 +319,7 @@ run_job(const struct train_options *o, struct err *err)
         return -1;
     if (job_set_data_dir(&t.job, o->data_dir, err) != 0 ||
         cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
-        check_slow(o, &t.job, err) != 0 ||
+        check_slow(o, &t.job, err) != 0 || check_enough(&t.job, err) != 0 ||
         open_policy(&t.job, &t.policy, err) != 0)
         goto out;
     r = job_open_data(&t.job, NULL, &t.data, &t.augment,
