@@ -218,6 +218,8 @@ make_workers(struct running *r, struct err *err)
                                .key = r->key,
                                .local = loopback,
                                .local_port = server_get_port(r->server),
+                               .remote_port = server_get_remote_port(r->server),
+                               .data_hash = r->t->data->hash,
                                .slow = o->slow,
                                .n_slow = o->n_slow,
                                .pace_ms = o->pace_ms};
@@ -366,6 +368,7 @@ run_loop(struct running *r)
 static int
 run_all(struct running *r, struct err *err)
 {
+    const struct cluster *cluster = &r->t->cluster;
     struct server_config c = {
         .job = &r->t->job,
         .data = r->t->data,
@@ -375,6 +378,10 @@ run_all(struct running *r, struct err *err)
         .resume = r->checkpoint,
         .host = loopback,
         .key = r->key,
+        .tls_always = cluster->options->tls_always,
+        .remote_host = *cluster->remote ? cluster->remote : NULL,
+        .remote_port = cluster->remote_port,
+        .remote_insecure = cluster->options->insecure,
         .starter = &starter,
         .starter_ctx = r,
         .events = r->events,
@@ -390,6 +397,10 @@ run_all(struct running *r, struct err *err)
     server_set_news(r->server, on_news, r);
     uv_timer_start(&r->tick, on_tick, TICK_MS, TICK_MS);
     watch_signals(r);
+    if (c.remote_host && c.remote_insecure)
+        log_warn(&r->log, "server",
+                 "--insecure: everybody between here and the workers can read "
+                 "and change data and model");
     on_news(r);
     server_start_workers(r->server);
     run_loop(r);

@@ -13,14 +13,11 @@
 struct place {
     char *host; /* NULL: none */
     bool is_remote;
-    uint32_t life; /* of the process started last */
 };
 
 struct workers {
     struct workers_config c;
     struct launcher *launcher;
-    struct launch_handlers h;
-    void *ctx;
     struct buf job;                  /* its text, as all are told it */
     char *local, *remote, *data_dir; /* as struct join wants them */
     struct place *place;
@@ -91,37 +88,22 @@ workers_describe_host(const struct workers *w, uint32_t rank)
 
 /* ---- processes ----------------------------------------------------------- */
 
-static void
-on_line(void *ctx, uint32_t rank, const char *line)
-{
-    struct workers *w = ctx;
-
-    w->h.on_line(w->ctx, rank, line);
-}
-
-static void
-on_exit_of(void *ctx, uint32_t rank, uint32_t life, enum err_code code,
-           const char *how)
-{
-    struct workers *w = ctx;
-
-    if (life == w->place[rank].life)
-        w->h.on_exit(w->ctx, rank, life, code, how);
-}
-
 int
 workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err)
 {
     struct workers *w = workers;
     const struct cluster_options *o = w->c.cluster->options;
-    struct place *p = &w->place[rank];
+    const struct place *p = &w->place[rank];
+    bool is_here = host_is_local(p->host);
     struct join j = {.host = p->is_remote ? w->remote : w->local,
                      .port = p->is_remote ? w->c.remote_port : w->c.local_port,
                      .rank = rank,
                      .life = life,
                      .tls = p->is_remote ? !o->insecure : o->tls_always,
                      .threads = w->c.job->threads,
-                     .data_dir = host_is_local(p->host) ? NULL : w->data_dir,
+                     .data_dir = is_here ? NULL : w->data_dir,
+                     .push_data = !is_here && o->push_data,
+                     .data_hash = w->c.data_hash,
                      .job_dir = w->c.job->dir,
                      .job = w->job.data,
                      .slow = 1.0,
@@ -134,8 +116,6 @@ workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err)
     memcpy(j.key, w->c.key, sizeof j.key);
     r = launch_start(w->launcher, p->host, &j, err);
     explicit_bzero(j.key, sizeof j.key);
-    if (r == 0)
-        p->life = life;
     return r;
 }
 
@@ -159,8 +139,6 @@ struct workers *
 workers_new(uv_loop_t *loop, const struct workers_config *c,
             const struct launch_handlers *h, void *ctx, struct err *err)
 {
-    static const struct launch_handlers own = {.on_line = on_line,
-                                               .on_exit = on_exit_of};
     const struct cluster_options *o = c->cluster->options;
     struct workers *w = mem_alloc(1, sizeof *w);
 
@@ -169,8 +147,6 @@ workers_new(uv_loop_t *loop, const struct workers_config *c,
         return NULL;
     }
     w->c = *c;
-    w->h = *h;
-    w->ctx = ctx;
     w->job.max = JSON_MAX_BYTES;
     w->local = mem_strdup(c->local);
     w->remote = mem_strdup(c->cluster->remote);
@@ -178,7 +154,7 @@ workers_new(uv_loop_t *loop, const struct workers_config *c,
     if (!w->local || !w->remote || (o->remote_data_dir && !w->data_dir))
         err_nomem(err);
     else if (job_dump(c->job, &w->job, err) == 0)
-        w->launcher = launcher_new(loop, &c->cluster->launch, &own, w, err);
+        w->launcher = launcher_new(loop, &c->cluster->launch, h, ctx, err);
     if (w->launcher && place_all(w, err) == 0)
         return w;
     workers_free(w);

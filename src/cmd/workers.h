@@ -28,9 +28,7 @@ struct workers_config {
     double pace_ms;
 };
 
-/* The ranks of the job are placed, none is started.  The handlers' on_exit is
- * not called for a process whose rank has been started again since: that one is
- * history. */
+/* The ranks of the job are placed, none is started. */
 struct workers *workers_new(uv_loop_t *loop, const struct workers_config *c,
                             const struct launch_handlers *h, void *ctx,
                             struct err *err);

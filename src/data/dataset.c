@@ -210,8 +210,8 @@ word(const unsigned char *p, size_t n)
     return v;
 }
 
-static uint64_t
-hash_bytes(uint64_t h, const void *data, size_t n)
+uint64_t
+data_hash_bytes(uint64_t h, const void *data, size_t n)
 {
     uint64_t lane[LANES] = {1, 2, 3, 4};
     const unsigned char *p = data;
@@ -233,12 +233,12 @@ hash_bytes(uint64_t h, const void *data, size_t n)
 static uint64_t
 hash_split(uint64_t h, const struct dataset *d, const struct data_split *s)
 {
-    h = hash_bytes(h, s->x, s->n * data_sample_bytes(d));
+    h = data_hash_bytes(h, s->x, s->n * data_sample_bytes(d));
     if (s->label)
-        h = hash_bytes(h, s->label, s->n * sizeof *s->label);
+        h = data_hash_bytes(h, s->label, s->n * sizeof *s->label);
     if (s->target)
-        h = hash_bytes(h, s->target,
-                       s->n * (size_t)d->n_targets * sizeof *s->target);
+        h = data_hash_bytes(h, s->target,
+                            s->n * (size_t)d->n_targets * sizeof *s->target);
     return h;
 }
 

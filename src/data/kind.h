@@ -56,6 +56,9 @@ char *data_find(const struct data_request *r, const char *name,
 int data_missing(const struct data_request *r, const char *key,
                  const char *name, struct err *err);
 
+/* Fast, and as good as random where nobody wants to deceive. */
+uint64_t data_hash_bytes(uint64_t h, const void *bytes, size_t n);
+
 static inline size_t
 data_min(size_t a, size_t b)
 {

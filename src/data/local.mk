@@ -4,6 +4,7 @@ libebsp_a_SOURCES += \
 	src/data/assign.c src/data/assign.h src/data/assign_impl.h \
 	src/data/assign_state.c \
 	src/data/augment.c src/data/augment.h \
+	src/data/blob.c src/data/blob.h \
 	src/data/blobs.c \
 	src/data/cifar.c \
 	src/data/cursors.c src/data/cursors.h \

@@ -5,6 +5,7 @@ libebsp_a_SOURCES += \
 	src/ps/demand.c \
 	src/ps/driver.c \
 	src/ps/ending.c \
+	src/ps/feeder.c src/ps/feeder.h \
 	src/ps/guard.c src/ps/guard.h \
 	src/ps/keeper.c src/ps/keeper.h \
 	src/ps/ledger.c src/ps/ledger.h \

@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "ps/feeder.h"
 #include "ps/server_impl.h"
 
 #include <math.h>
@@ -139,6 +140,9 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
                            &server_keeper_handlers, s, err);
     if (!s->keeper)
         goto fail;
+    s->feeder = feeder_new(c->data, err);
+    if (!s->feeder)
+        goto fail;
     s->watcher = watcher_new(loop, c->job->graph, c->data, c->augment,
                              (int)c->job->threads, server_on_evaluated, s, err);
     if (!s->watcher)
@@ -226,6 +230,7 @@ server_free(struct server *s)
     ledger_release(&s->ledger);
     for (uint32_t i = 0; s->session && i < s->n_sessions; i++)
         session_release(&s->session[i]);
+    feeder_free(s->feeder);
     mem_free(s->session);
     mem_free(s->checkpoint);
     mem_free(s);

@@ -90,6 +90,7 @@ struct server {
     struct ledger ledger;
     struct host *host;
     struct watcher *watcher;
+    struct feeder *feeder; /* of the data set */
     struct keeper *keeper;
     struct session *session; /* [n_sessions]: ranks that there can be */
     uint32_t n_sessions;

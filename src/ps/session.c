@@ -4,6 +4,7 @@
 #include "base/clock.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "ps/feeder.h"
 #include "ps/server_impl.h"
 
 #include <ebsp/policy.h>
@@ -64,6 +65,7 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     (void)body;
     switch (h->type) {
     case MSG_READY:
+    case MSG_FETCH:
         if (w->state != SESSION_JOINED || h->bulk_len)
             return out_of_place(w, h, err);
         return 0;
@@ -88,6 +90,15 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     default:
         return out_of_place(w, h, err);
     }
+}
+
+/* Time to become ready is counted from its last bytes of the data set. */
+static void
+on_fed(void *ctx)
+{
+    struct session *w = ctx;
+
+    w->since_ns = clock_now_ns();
 }
 
 static int
@@ -166,11 +177,13 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     char text[WIRE_TEXT_CAP];
     int64_t now;
 
-    (void)c;
     (void)bulk;
     switch (h->type) {
     case MSG_READY:
         return on_ready(w, body, h->body_len, err);
+    case MSG_FETCH:
+        return feeder_start(w->server->feeder, c, body, h->body_len, on_fed, w,
+                            err);
     case MSG_PUSH:
         return on_push(w, body, h->body_len, err);
     case MSG_BYE:

@@ -39,6 +39,7 @@ learner_new(const struct job *job, struct err *err)
 {
     struct learner *l = mem_alloc(1, sizeof *l);
     struct buf text = BUF_INIT(JSON_MAX_BYTES);
+    struct compute_setup setup;
     int r;
 
     if (!l) {
@@ -47,9 +48,10 @@ learner_new(const struct job *job, struct err *err)
     }
     l->job = job;
     r = job_dump(job, &text, err);
+    setup = (struct compute_setup){
+        .job = text.data, .job_dir = job->dir, .threads = (int)job->threads};
     if (r == 0)
-        r = compute_init(&l->compute, text.data, job->dir, (int)job->threads,
-                         err);
+        r = compute_init(&l->compute, &setup, err);
     buf_release(&text);
     l->scratch = l->compute.params;
     if (r == 0)

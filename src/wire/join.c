@@ -9,8 +9,10 @@
 #include "wire/frame.h"
 
 #include <ctype.h>
+#include <inttypes.h>
 #include <math.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 
 #ifdef HAVE_CONFIG_H
@@ -19,6 +21,7 @@
 
 #define HEAD     "ebsp-join 1 "
 #define GREETING "ebsp-worker "
+#define HASH_CAP 17 /* hexadecimal */
 
 /* ---- greeting ------------------------------------------------------------ */
 
@@ -98,17 +101,20 @@ int
 join_encode(const struct join *j, struct buf *to, struct err *err)
 {
     struct buf text = BUF_INIT(JOIN_MAX_BYTES);
-    char hex[2 * JOIN_KEY_BYTES + 1];
+    char hex[2 * JOIN_KEY_BYTES + 1], data[HASH_CAP];
     json_t *v;
     int r;
 
     key_to_hex(hex, j->key);
-    v = json_pack("{s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f}",
+    snprintf(data, sizeof data, "%016" PRIx64, j->data_hash);
+    v = json_pack("{s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f,"
+                  " s:s*, s:s*}",
                   "host", j->host, "port", (int)j->port, "rank",
                   (json_int_t)j->rank, "life", (json_int_t)j->life, "tls",
                   (int)j->tls, "key", hex, "threads", (json_int_t)j->threads,
                   "job_dir", j->job_dir, "job", j->job, "slow", j->slow,
-                  "pace_ms", j->pace_ms);
+                  "pace_ms", j->pace_ms, "data_dir", j->data_dir, "push_data",
+                  j->push_data ? data : NULL);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -132,6 +138,25 @@ join_decode_head(const char *line, size_t *n_bytes, struct err *err)
                        "stdin: expected \"" HEAD
                        "LENGTH\"; a worker is started by ebsp train");
     *n_bytes = (size_t)n;
+    return 0;
+}
+
+/* "push_data": hash of the data set that is sent; absent: none is. */
+static int
+read_push(struct join *j, const struct jcur *root, struct err *err)
+{
+    const char *hex = NULL;
+    char *end;
+
+    if (jcur_str_or(root, "push_data", &hex, err) != 0)
+        return -1;
+    if (!hex)
+        return 0;
+    j->push_data = true;
+    j->data_hash = strtoull(hex, &end, 16);
+    if (strlen(hex) != HASH_CAP - 1 || *end ||
+        strspn(hex, "0123456789abcdef") != HASH_CAP - 1)
+        return err_set(err, ERR_PROTO, "stdin: malformed hash");
     return 0;
 }
 
@@ -161,6 +186,9 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
         jcur_str(root, "key", &hex, err) != 0 ||
         copy(root, "job_dir", &j->job_dir, err) != 0 ||
         copy(root, "job", &j->job, err) != 0 ||
+        (jcur_has(root, "data_dir") &&
+         copy(root, "data_dir", &j->data_dir, err) != 0) ||
+        read_push(j, root, err) != 0 ||
         jcur_num(root, "slow", 1, INFINITY, &j->slow, err) != 0 ||
         jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0)
         return -1;
@@ -196,6 +224,7 @@ join_release(struct join *j)
 {
     explicit_bzero(j->key, sizeof j->key);
     mem_free(j->host);
+    mem_free(j->data_dir);
     mem_free(j->job_dir);
     mem_free(j->job);
     memset(j, 0, sizeof *j);

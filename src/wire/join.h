@@ -29,7 +29,9 @@ struct join {
     bool tls;      /* the coordinator speaks TLS at this address */
     uint8_t key[JOIN_KEY_BYTES];
     uint32_t threads;
-    char *data_dir; /* NULL: none given */
+    char *data_dir;     /* instead of the job's; NULL: as the job says */
+    bool push_data;     /* the coordinator sends the data set ... */
+    uint64_t data_hash; /* ... with this hash */
     char *job_dir;
     char *job;      /* text of the effective job */
     double slow;    /* emulation: computing takes this times as long, >= 1 */

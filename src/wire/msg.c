@@ -25,6 +25,8 @@ static const char *const names[] = {
     [MSG_STOP] = "STOP",
     [MSG_BYE] = "BYE",
     [MSG_ERROR] = "ERROR",
+    [MSG_FETCH] = "FETCH",
+    [MSG_DATA] = "DATA",
 };
 
 const char *
@@ -139,6 +141,20 @@ msg_put_error(struct buf *b, const struct msg_error *m)
 {
     buf_u32(b, m->code);
     put_text(b, m->text, sizeof m->text);
+}
+
+void
+msg_put_fetch(struct buf *b, const struct msg_fetch *m)
+{
+    buf_u64(b, m->data_hash);
+    buf_u64(b, m->offset);
+}
+
+void
+msg_put_data(struct buf *b, const struct msg_data *m)
+{
+    buf_u64(b, m->offset);
+    buf_u64(b, m->total);
 }
 
 /* ---- decoding ------------------------------------------------------------ */
@@ -391,5 +407,27 @@ msg_get_error(struct msg_error *m, const void *p, size_t n, struct err *err)
     if (in_wrong(&in, !is_code(m->code)))
         err_set(err, ERR_PROTO, "ERROR: code %" PRIu32 " is unknown", m->code);
     in_text(&in, "text", m->text, sizeof m->text);
+    return in_end(&in);
+}
+
+int
+msg_get_fetch(struct msg_fetch *m, const void *p, size_t n, struct err *err)
+{
+    struct in in = in_init(MSG_FETCH, p, n, err);
+
+    m->data_hash = rd_u64(&in.r);
+    m->offset = in_u64(&in, "offset", 0, FRAME_MAX_BULK);
+    in_range(&in, "rest of the offset by 4", m->offset % 4, 0, 0);
+    return in_end(&in);
+}
+
+int
+msg_get_data(struct msg_data *m, const void *p, size_t n, struct err *err)
+{
+    struct in in = in_init(MSG_DATA, p, n, err);
+
+    m->offset = rd_u64(&in.r);
+    m->total = in_u64(&in, "total", 1, FRAME_MAX_BULK * 2);
+    in_range(&in, "offset", m->offset, 0, m->total - 1);
     return in_end(&in);
 }

@@ -6,6 +6,8 @@
  *   CHALLENGE  ------------------>
  *              <------------------  HELLO       (until here: 256 bytes, 5 s)
  *   WELCOME    ------------------>
+ *              <------------------  FETCH       (only when it lacks the data)
+ *   DATA (+ bytes) -------------->              until all is there
  *              <------------------  READY
  *   ORDER (+ parameters) -------->
  *              <------------------  PUSH (+ gradient)     and so on
@@ -30,7 +32,9 @@ enum msg_type {
     MSG_BEAT,
     MSG_STOP,
     MSG_BYE,
-    MSG_ERROR
+    MSG_ERROR,
+    MSG_FETCH,
+    MSG_DATA
 };
 const char *msg_name(uint16_t type); /* "ORDER"; "?" when unknown */
 
@@ -110,6 +114,21 @@ struct msg_error {
     char text[WIRE_TEXT_CAP];
 };
 
+/* The worker has no copy of the data set: it wants the bytes of its blob
+ * (data/blob.h) from `offset` on. */
+struct msg_fetch {
+    uint64_t data_hash;
+    uint64_t offset; /* a multiple of 4 */
+};
+
+/* Bytes of the blob, in the bulk: at most WIRE_MAX_DATA, in order, up to its
+ * end. */
+#define WIRE_MAX_DATA ((uint64_t)1 << 20)
+struct msg_data {
+    uint64_t offset; /* of the first */
+    uint64_t total;  /* bytes of the whole blob */
+};
+
 void msg_put_challenge(struct buf *b, const struct msg_challenge *m);
 void msg_put_hello(struct buf *b, const struct msg_hello *m);
 void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
@@ -118,6 +137,8 @@ void msg_put_order(struct buf *b, const struct msg_order *m);
 void msg_put_push(struct buf *b, const struct msg_push *m);
 void msg_put_bye(struct buf *b, const struct msg_bye *m);
 void msg_put_error(struct buf *b, const struct msg_error *m);
+void msg_put_fetch(struct buf *b, const struct msg_fetch *m);
+void msg_put_data(struct buf *b, const struct msg_data *m);
 
 /* ERR_PROTO naming message and field.  BEAT and STOP have empty bodies. */
 int msg_get_challenge(struct msg_challenge *m, const void *p, size_t n,
@@ -136,5 +157,8 @@ int msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err);
 int msg_get_bye(struct msg_bye *m, const void *p, size_t n, struct err *err);
 int msg_get_error(struct msg_error *m, const void *p, size_t n,
                   struct err *err);
+int msg_get_fetch(struct msg_fetch *m, const void *p, size_t n,
+                  struct err *err);
+int msg_get_data(struct msg_data *m, const void *p, size_t n, struct err *err);
 
 #endif

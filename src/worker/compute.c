@@ -5,10 +5,12 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/vec.h"
+#include "data/blob.h"
 
 #include <ebsp/policy.h>
 
 #include <string.h>
+#include <unistd.h>
 
 static float *
 vector(const struct compute *c, struct err *err)
@@ -20,16 +22,37 @@ vector(const struct compute *c, struct err *err)
     return v;
 }
 
-int
-compute_init(struct compute *c, const char *job, const char *job_dir,
-             int threads, struct err *err)
+static int
+open_blob(struct compute *c, const struct compute_setup *s, struct err *err)
 {
-    struct net_options o = {.threads = threads};
+    struct err why = ERR_INIT;
+
+    c->data = blob_open(s->blob, s->blob_hash, &why);
+    if (c->data)
+        return job_take_data(&c->job, c->data, &c->augment, err);
+    if (why.code != ERR_CONFIG)
+        return err_set(err, why.code, "%s", why.text);
+    (void)unlink(s->blob);
+    return err_set(err, ERR_SYS, "%s; removed: it is sent again the next time",
+                   why.text);
+}
+
+int
+compute_init(struct compute *c, const struct compute_setup *setup,
+             struct err *err)
+{
+    struct net_options o = {.threads = setup->threads};
     const struct data_split *train;
+    int r;
 
     memset(c, 0, sizeof *c);
-    if (job_parse(&c->job, "job.json", job_dir, job, strlen(job), err) != 0 ||
-        job_open_data(&c->job, NULL, &c->data, &c->augment, err) != 0)
+    r = job_parse(&c->job, "job.json", setup->job_dir, setup->job,
+                  strlen(setup->job), err);
+    if (r == 0)
+        r = setup->blob ? open_blob(c, setup, err)
+                        : job_open_data(&c->job, setup->data_dir, &c->data,
+                                        &c->augment, err);
+    if (r != 0)
         return -1;
     train = &c->data->train;
     c->t = graph_get_segments(c->job.graph);

@@ -24,10 +24,20 @@ struct compute {
     float *push;         /* the contribution; grad itself for one gradient */
 };
 
+struct compute_setup {
+    const char *job;      /* text of the effective job */
+    const char *job_dir;  /* data may lie there, too */
+    const char *data_dir; /* instead of the job's; NULL: as the job says */
+    const char *blob;     /* file with the data set (data/blob.h), or NULL */
+    uint64_t blob_hash;   /* its hash */
+    int threads;
+};
+
 /* Reads job and data, builds the network and its plan for a full mini-batch.
+ * A blob that is damaged is removed: ERR_SYS, and the next one is whole.
  * compute_release also after a failure. */
-int compute_init(struct compute *c, const char *job, const char *job_dir,
-                 int threads, struct err *err);
+int compute_init(struct compute *c, const struct compute_setup *setup,
+                 struct err *err);
 void compute_release(struct compute *c);
 
 /* Executes an order on c->params; fills iteration, version, samples, correct,

@@ -13,6 +13,7 @@ enum stage { STAGE_BUSY, STAGE_DONE, STAGE_IDLE, STAGE_STOP };
 
 struct thinker {
     const struct join *join;
+    char *blob;
     uv_async_t done;
     thinker_fn *on_done;
     void *ctx;
@@ -80,9 +81,14 @@ think(void *arg)
 {
     struct thinker *t = arg;
     const struct join *j = t->join;
+    struct compute_setup setup = {.job = j->job,
+                                  .job_dir = j->job_dir,
+                                  .data_dir = j->data_dir,
+                                  .blob = t->blob,
+                                  .blob_hash = j->data_hash,
+                                  .threads = (int)j->threads};
 
-    (void)compute_init(&t->compute, j->job, j->job_dir, (int)j->threads,
-                       &t->err);
+    (void)compute_init(&t->compute, &setup, &t->err);
     finish(t);
     for (;;) {
         bool stop;
@@ -128,16 +134,20 @@ on_closed(uv_handle_t *handle)
     compute_release(&t->compute);
     uv_cond_destroy(&t->turn);
     uv_mutex_destroy(&t->lock);
+    mem_free(t->blob);
     mem_free(t);
 }
 
 struct thinker *
-thinker_new(uv_loop_t *loop, const struct join *j, thinker_fn *fn, void *ctx,
-            struct err *err)
+thinker_new(uv_loop_t *loop, const struct join *j, const char *blob,
+            thinker_fn *fn, void *ctx, struct err *err)
 {
     struct thinker *t = mem_alloc(1, sizeof *t);
 
-    if (!t) {
+    if (t && blob)
+        t->blob = mem_strdup(blob);
+    if (!t || (blob && !t->blob)) {
+        mem_free(t);
         err_nomem(err);
         return NULL;
     }

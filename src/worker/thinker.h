@@ -18,9 +18,11 @@ struct thinker;
 /* On the loop: the set-up, or an order, is done or has failed. */
 typedef void thinker_fn(void *ctx);
 
-/* Starts with the set-up.  The join is borrowed. */
+/* Starts with the set-up.  The join is borrowed.  blob: file with the data set,
+ * copied, or NULL: as the join says. */
 struct thinker *thinker_new(uv_loop_t *loop, const struct join *j,
-                            thinker_fn *on_done, void *ctx, struct err *err);
+                            const char *blob, thinker_fn *on_done, void *ctx,
+                            struct err *err);
 bool thinker_is_busy(const struct thinker *t);
 /* What has failed, or ERR_OK; only when it is not busy. */
 const struct err *thinker_get_error(const struct thinker *t);

@@ -13,6 +13,7 @@
 #include "io/conn.h"
 #include "io/loop.h"
 #include "wire/join.h"
+#include "worker/fetch.h"
 #include "worker/greet.h"
 #include "worker/thinker.h"
 
@@ -34,7 +35,8 @@ struct worker {
     struct conn *conn; /* authenticated */
     bool ready;        /* READY was sent on this connection */
     uv_timer_t beat, retry;
-    uv_poll_t orphan; /* stdin */
+    uv_poll_t orphan;    /* stdin */
+    struct fetch *fetch; /* while the data set is on its way */
     struct thinker *thinker;
     struct err err; /* why it ends */
     bool ending;
@@ -72,6 +74,7 @@ end(struct worker *w, const struct err *why)
     uv_close((uv_handle_t *)&w->beat, NULL);
     uv_close((uv_handle_t *)&w->retry, NULL);
     uv_close((uv_handle_t *)&w->orphan, NULL);
+    fetch_close(w->fetch);
     if (w->conn)
         conn_close(w->conn, true);
 }
@@ -194,6 +197,61 @@ on_thought(void *ctx)
         send_push(w);
 }
 
+/* ---- set-up -------------------------------------------------------------- */
+
+static void
+start_thinker(struct worker *w, const char *blob)
+{
+    struct err err = ERR_INIT;
+
+    w->thinker = thinker_new(&w->loop, &w->join, blob, on_thought, w, &err);
+    if (!w->thinker)
+        fail(w, &err);
+}
+
+static void
+send_fetch(void *ctx, const struct msg_fetch *m)
+{
+    struct worker *w = ctx;
+    struct buf body = BUF_INIT(64);
+
+    if (!w->conn) /* fetch_resume asks again */
+        return;
+    msg_put_fetch(&body, m);
+    say(w, MSG_FETCH, &body, NULL, 0, NULL);
+}
+
+static void
+on_fetched(void *ctx, const char *path, const struct err *why)
+{
+    struct worker *w = ctx;
+
+    fetch_close(w->fetch); /* later, so the path is still there */
+    w->fetch = NULL;
+    if (why->code != ERR_OK)
+        fail(w, why);
+    else
+        start_thinker(w, path);
+}
+
+/* On the first connection: the data set, when it is sent, comes before the
+ * thread that reads it. */
+static void
+set_up(struct worker *w)
+{
+    static const struct fetch_handlers h = {.ask = send_fetch,
+                                            .on_done = on_fetched};
+    struct err err = ERR_INIT;
+
+    if (!w->join.push_data) {
+        start_thinker(w, NULL);
+        return;
+    }
+    w->fetch = fetch_new(&w->loop, w->join.data_hash, &h, w, &err);
+    if (!w->fetch)
+        fail(w, &err);
+}
+
 /* ---- what it hears ------------------------------------------------------- */
 
 static int
@@ -203,7 +261,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     struct worker *w = ctx;
 
     (void)c;
-    (void)body;
+    if (h->type == MSG_DATA && w->fetch)
+        return fetch_on_body(w->fetch, h, body, bulk, err);
     if (h->type != MSG_ORDER)
         return h->bulk_len ? err_set(err, ERR_PROTO, "%s with a bulk",
                                      msg_name(h->type))
@@ -268,6 +327,10 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     switch (h->type) {
     case MSG_ORDER:
         return on_order(w, c, h, body, err);
+    case MSG_DATA:
+        if (w->fetch)
+            fetch_on_frame(w->fetch, h);
+        return 0;
     case MSG_STOP:
         say_bye(w);
         return 0;
@@ -335,12 +398,11 @@ static void
 on_connected(void *ctx, struct conn *c, const struct err *why)
 {
     struct worker *w = ctx;
-    struct err err = ERR_INIT;
 
     if (!c) {
         if (w->ending)
             return;
-        if (w->thinker)
+        if (w->thinker || w->fetch)
             come_back(w, why);
         else /* it never was there */
             end(w, why);
@@ -353,11 +415,11 @@ on_connected(void *ctx, struct conn *c, const struct err *why)
     w->conn = c;
     w->heard_ns = w->excused_ns = clock_now_ns();
     conn_set_handlers(c, &handlers, w);
-    if (!w->thinker) {
-        uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
-        w->thinker = thinker_new(&w->loop, &w->join, on_thought, w, &err);
-        if (!w->thinker)
-            fail(w, &err);
+    uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
+    if (w->fetch) {
+        fetch_resume(w->fetch);
+    } else if (!w->thinker) {
+        set_up(w);
     } else if (!thinker_is_busy(w->thinker)) {
         send_ready(w);
     }

@@ -70,6 +70,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case MSG_ERROR:
         TRY(error);
         break;
+    case MSG_FETCH:
+        TRY(fetch);
+        break;
+    case MSG_DATA:
+        TRY(data);
+        break;
     default:
         return 0;
     }

@@ -143,12 +143,16 @@ static void
 join_round_trip(void)
 {
     char host[] = "127.0.0.1", dir[] = "/x", job[] = "{\"a\": \"\\u00e9\"}";
+    char data_dir[] = "data";
     struct join j = {.host = host,
                      .port = 4711,
                      .rank = 7,
                      .life = 3,
                      .tls = true,
                      .threads = 2,
+                     .data_dir = data_dir,
+                     .push_data = true,
+                     .data_hash = UINT64_C(0xfedcba9876543210),
                      .job_dir = dir,
                      .job = job,
                      .slow = 2.5,
@@ -168,7 +172,9 @@ join_round_trip(void)
        "head tells the length");
     ok(join_decode(&k, b.data + head + 1, n, &e) == 0, "decode %s", e.text);
     ok(!memcmp(k.key, j.key, sizeof k.key) && k.port == 4711 && k.rank == 7 &&
-           k.life == 3 && k.tls && k.slow == 2.5 && !strcmp(k.job, job),
+           k.life == 3 && k.tls && k.slow == 2.5 && !strcmp(k.job, job) &&
+           k.push_data && k.data_hash == j.data_hash &&
+           !strcmp(k.data_dir, data_dir),
        "the same");
     join_release(&k);
     for (size_t cut = 0; cut < n; cut++)

@@ -156,6 +156,8 @@ static const struct msg_hello a_hello = {.rank = 5,
                                          .proof = {3, 4},
                                          .host = "node-c",
                                          .pid = 77};
+static const struct msg_fetch a_fetch = {.data_hash = 7, .offset = 4096};
+static const struct msg_data some_data = {.offset = 4096, .total = 8192};
 static const struct msg_error an_error = {ERR_CONFIG, "layer 7 \"conv3\": no"};
 
 static void
@@ -186,6 +188,12 @@ put(uint16_t type, struct buf *b)
     case MSG_BYE:
         msg_put_bye(b, &a_bye);
         break;
+    case MSG_FETCH:
+        msg_put_fetch(b, &a_fetch);
+        break;
+    case MSG_DATA:
+        msg_put_data(b, &some_data);
+        break;
     default:
         msg_put_error(b, &an_error);
         break;
@@ -204,6 +212,8 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
         struct msg_push push;
         struct msg_bye bye;
         struct msg_error error;
+        struct msg_fetch fetch;
+        struct msg_data data;
     } m;
     int rc;
 
@@ -245,6 +255,16 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
         if (rc == 0)
             msg_put_bye(again, &m.bye);
         break;
+    case MSG_FETCH:
+        rc = msg_get_fetch(&m.fetch, p, n, e);
+        if (rc == 0)
+            msg_put_fetch(again, &m.fetch);
+        break;
+    case MSG_DATA:
+        rc = msg_get_data(&m.data, p, n, e);
+        if (rc == 0)
+            msg_put_data(again, &m.data);
+        break;
     default:
         rc = msg_get_error(&m.error, p, n, e);
         if (rc == 0)
@@ -254,9 +274,9 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
     return rc;
 }
 
-static const uint16_t types[] = {MSG_CHALLENGE, MSG_HELLO, MSG_WELCOME,
-                                 MSG_READY,     MSG_ORDER, MSG_PUSH,
-                                 MSG_BYE,       MSG_ERROR};
+static const uint16_t types[] = {
+    MSG_CHALLENGE, MSG_HELLO, MSG_WELCOME, MSG_READY, MSG_ORDER,
+    MSG_PUSH,      MSG_BYE,   MSG_ERROR,   MSG_FETCH, MSG_DATA};
 
 /* In a block of its own, so that a sanitizer sees each byte read beyond it. */
 static int
@@ -558,9 +578,9 @@ int
 main(void)
 {
     is_str(msg_name(MSG_CHALLENGE), "CHALLENGE", "first name");
-    is_str(msg_name(MSG_ERROR), "ERROR", "last name");
+    is_str(msg_name(MSG_DATA), "DATA", "last name");
     is_str(msg_name(0), "?", "no message");
-    is_str(msg_name(MSG_ERROR + 1), "?", "unknown message");
+    is_str(msg_name(MSG_DATA + 1), "?", "unknown message");
     is_str(msg_name(65535), "?", "greatest type");
     test_frame_layout();
     test_frame_limits();
