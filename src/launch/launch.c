@@ -162,18 +162,19 @@ on_exit_of(void *ctx, int64_t status, int signal)
 {
     struct process *p = ctx;
     struct launcher *l = p->launcher;
-    enum err_code code = code_of(status, signal);
+    enum err_code code = code_of(status, signal), explained = ERR_OK;
     struct buf how = BUF_INIT(4096);
 
     if (is_remote(p) && p->refused.code != ERR_PROTO)
         buf_addf(&how, "%s: ", p->host);
+    if (p->refused.code == ERR_OK && is_remote(p) && signal == 0)
+        explained = ssh_explain(l->options.ssh, p->host, (int)status,
+                                p->state == JOINED, p->child, &how);
     if (p->refused.code != ERR_OK) {
         code = p->refused.code;
         buf_adds(&how, p->refused.text);
-    } else if (is_remote(p) && signal == 0 &&
-               ssh_explain(l->options.ssh, p->host, (int)status,
-                           p->state == JOINED, p->child, &how)) {
-        code = p->state == JOINED ? ERR_WORKERS : ERR_SYS;
+    } else if (explained != ERR_OK) {
+        code = explained;
     } else if (signal != 0) {
         buf_addf(&how, "%skilled by signal %d (%s)",
                  is_remote(p) ? "ssh was " : "", signal, strsignal(signal));

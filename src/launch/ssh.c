@@ -182,74 +182,78 @@ ssh_argv(const struct ssh *s, const char *host, const char *const *words,
 /* ---- what ssh says ------------------------------------------------------- */
 
 /* What stands in its last lines, and what that means. %s: the host. */
-static const struct {
-    const char *text, *advice;
+static const struct meaning {
+    const char *text;
+    enum err_code code;
+    const char *advice;
 } meanings[] = {
-    {"has changed and you have requested strict checking",
+    {"has changed and you have requested strict checking", ERR_PROTO,
      "its host key is not the one in known_hosts: find out why before you "
      "forget the old one with \"ssh-keygen -R\""},
-    {"Host key verification failed",
+    {"Host key verification failed", ERR_PROTO,
      "its host key is not known: run \"ssh %s true\" once by hand and compare "
      "the fingerprint"},
-    {"Permission denied",
+    {"Permission denied", ERR_PROTO,
      "\"ssh -oBatchMode=yes %s true\" must work without a password: put your "
      "public key into ~/.ssh/authorized_keys there, or load it into ssh-agent"},
-    {"Could not resolve hostname",
+    {"Could not resolve hostname", ERR_CONFIG,
      "no such host: is the name right, or an alias missing in ~/.ssh/config"},
-    {"Connection refused", "no sshd answers there: does it run, on this port"},
-    {"timed out", "no answer: is the host up, and not behind a firewall"},
-    {"No route to host", "is the host up, and in this network"},
+    {"Connection refused", ERR_SYS,
+     "no sshd answers there: does it run, on this port"},
+    {"timed out", ERR_SYS,
+     "no answer: is the host up, and not behind a firewall"},
+    {"No route to host", ERR_SYS, "is the host up, and in this network"},
+    {"", ERR_SYS, ""}, /* everybody has said this */
 };
 
-static const char *
-find_advice(const struct child *c)
-{
-    for (size_t k = 0; k < ARRAY_LEN(meanings); k++)
-        for (int i = 0; child_get_last_line(c, i); i++)
-            if (strstr(child_get_last_line(c, i), meanings[k].text))
-                return meanings[k].advice;
-    return NULL;
-}
-
 static bool
-says_not_found(const struct child *c)
+says(const struct child *c, const char *text)
 {
-    static const char *const texts[] = {"not found", "Unknown command",
-                                        "No such file or directory"};
     const char *line;
 
     for (int i = 0; (line = child_get_last_line(c, i)); i++)
-        for (size_t k = 0; k < ARRAY_LEN(texts); k++)
-            if (strstr(line, texts[k]))
-                return true;
-    return false;
+        if (strstr(line, text))
+            return true;
+    return *text == '\0';
 }
 
-bool
+static enum err_code
+explain_ssh(const char *host, const struct child *c, struct buf *to)
+{
+    const struct meaning *m = meanings;
+    const char *at;
+
+    while (!says(c, m->text))
+        m++;
+    at = strstr(m->advice, "%s");
+    buf_addf(to, "ssh cannot connect%s", *m->advice ? ": " : "");
+    if (at)
+        buf_addf(to, "%.*s%s%s", (int)(at - m->advice), m->advice, host,
+                 at + 2);
+    else
+        buf_adds(to, m->advice);
+    return m->code;
+}
+
+enum err_code
 ssh_explain(const struct ssh *s, const char *host, int status, bool greeted,
             const struct child *c, struct buf *to)
 {
-    const char *advice, *at;
-
     if (greeted && status != 255)
-        return false;
+        return ERR_OK;
     if (greeted) {
         buf_adds(to, "the worker was killed there, or the connection is lost "
                      "(ssh ended with exit status 255)");
-        return true;
+        return ERR_WORKERS;
     }
-    if (status == 255) {
-        buf_adds(to, "ssh cannot connect");
-        advice = find_advice(c);
-        at = advice ? strstr(advice, "%s") : NULL;
-        if (at)
-            buf_addf(to, ": %.*s%s%s", (int)(at - advice), advice, host,
-                     at + 2);
-        else if (advice)
-            buf_addf(to, ": %s", advice);
-        return true;
+    if (says(c, "ebsp worker: start \"")) { /* our own word, of --exec */
+        buf_addf(to, "no command \"%s\" here, see --ssh", s->word[0]);
+        return ERR_CONFIG;
     }
-    if (status == 127 || (status != 0 && says_not_found(c)))
+    if (status == 255)
+        return explain_ssh(host, c, to);
+    if (status == 127 || says(c, "not found") || says(c, "Unknown command") ||
+        says(c, "No such file or directory"))
         buf_addf(to,
                  "no \"%s\" there: install ebsp, or say by --remote-path "
                  "where it is",
@@ -259,5 +263,5 @@ ssh_explain(const struct ssh *s, const char *host, int status, bool greeted,
                  "\"%s worker\" ended with exit status %d and did not say "
                  "which ebsp it is",
                  s->remote_path, status);
-    return true;
+    return ERR_CONFIG;
 }

@@ -6,11 +6,12 @@
 #ifndef EBSP_LAUNCH_SSH_H
 #define EBSP_LAUNCH_SSH_H
 
+#include "base/err.h"
+
 #include <stdbool.h>
 
 struct buf;
 struct child;
-struct err;
 struct ssh;
 
 /* command: ssh and its first arguments, split at blanks; '...' and "..." keep
@@ -29,9 +30,11 @@ const char **ssh_argv(const struct ssh *s, const char *host,
                       const char *const *words, struct err *err);
 
 /* ssh has ended with this status: appends why and what to do about it, when
- * it is ssh's or the remote shell's word and not that of ebsp there.  greeted:
- * ebsp there has said who it is.  The last lines of `c` are looked at. */
-bool ssh_explain(const struct ssh *s, const char *host, int status,
-                 bool greeted, const struct child *c, struct buf *to);
+ * it is ssh's or the remote shell's word and not that of ebsp there (ERR_OK).
+ * greeted: ebsp there has said who it is.  The last lines of `c` are looked at.
+ * ERR_WORKERS: a worker is lost; ERR_SYS: it may work the next time; ERR_PROTO,
+ * ERR_CONFIG: it will not before somebody has done something. */
+enum err_code ssh_explain(const struct ssh *s, const char *host, int status,
+                          bool greeted, const struct child *c, struct buf *to);
 
 #endif

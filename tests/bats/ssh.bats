@@ -155,7 +155,7 @@ shell_works() {
     [ "$status" -eq 0 ]
     rm -r run
     hosts=127.0.0.1 ssh_train --remote-path /no/such/ebsp
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 3 ]
     stderr_has '127.0.0.1: no "/no/such/ebsp" there'
     rm -r run
     train_on 127.0.0.1
@@ -200,11 +200,11 @@ END
 @test "an ebsp that does not greet, and none at all, are told apart" {
     start_hosts
     hosts=127.0.0.1 ssh_train --remote-path /bin/false
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 3 ]
     stderr_has '"/bin/false worker" ended with exit status 1'
     rm -r run
     hosts=127.0.0.1 ssh_train --remote-path no-such-ebsp
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 3 ]
     stderr_has 'no "no-such-ebsp" there: install ebsp, or say by --remote-path'
 }
 
@@ -213,7 +213,7 @@ END
     cp "$sshd_dir/known_hosts" good
     : >"$sshd_dir/known_hosts"
     ssh_train
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 6 ]
     stderr_has 'its host key is not known: run "ssh 127.0.0.'
     [ ! -s "$sshd_dir/known_hosts" ]
 
@@ -222,7 +222,7 @@ END
     sed "s|ssh-ed25519 .*|$(cut -d ' ' -f 1,2 other_key.pub)|" good \
         >"$sshd_dir/known_hosts"
     ssh_train
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 6 ]
     stderr_has 'its host key is not the one in known_hosts'
     [ "$(grep -c 'Starting session' "$sshd_dir/0.log")" -eq 0 ]
 }
@@ -232,21 +232,21 @@ END
     ssh-keygen -q -t ed25519 -N '' -f other_key
     cp other_key "$sshd_dir/user_key"
     ssh_train
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 6 ]
     stderr_has '"ssh -oBatchMode=yes 127.0.0.'
     rm -r run
     kill "${sshd_pids[0]}"
     ended "${sshd_pids[0]}"
-    ssh_train
-    [ "$status" -eq 5 ]
+    ssh_train --max-restarts 1
+    [ "$status" -eq 8 ]
     stderr_has 'no sshd answers there'
     rm -r run
     hosts=nowhere.invalid ssh_train --listen 127.0.0.1
-    [ "$status" -eq 5 ]
+    [ "$status" -eq 3 ]
     stderr_has 'no such host'
     rm -r run
-    expect 5 train job.json -r run --hosts 127.0.0.1 --ssh no-such-ssh
-    stderr_has no-such-ssh
+    expect 3 train job.json -r run --hosts 127.0.0.1 --ssh no-such-ssh
+    stderr_has 'no command "no-such-ssh" here'
 }
 
 @test "many workers on one host: sshd drops none" {

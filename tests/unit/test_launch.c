@@ -272,7 +272,7 @@ test_refused(void)
     ok(has(fate("echo ebsp-worker 1; echo ebsp-worker x 1; "
                 "echo ebsp-worker 1 a b; echo ebsp-worker 99999999999 1; "
                 "echo ebsp-worker 1 0.1.0 >&2; exit 1"),
-           "0.0 5 b: ", "did not say which ebsp it is"),
+           "0.0 3 b: ", "did not say which ebsp it is"),
        "no greeting of these is one");
 }
 
@@ -280,23 +280,23 @@ static void
 test_advice(void)
 {
     ok(has(fate("echo Host key verification failed. >&2; exit 255"),
-           "0.0 5 b: ", "run \"ssh b true\" once by hand"),
+           "0.0 6 b: ", "run \"ssh b true\" once by hand"),
        "an unknown host key");
     ok(has(fate("echo x has changed and you have requested strict checking.;"
                 "echo Host key verification failed. >&2; exit 255"),
-           "0.0 5 b: ", "is not the one in known_hosts"),
+           "0.0 6 b: ", "is not the one in known_hosts"),
        "a changed one");
     ok(has(fate("echo \"ada@b: Permission denied (publickey).\"; exit 255"),
-           "0.0 5 b: ", "authorized_keys"),
+           "0.0 6 b: ", "authorized_keys"),
        "no permission");
     ok(has(fate("echo something new; exit 255"),
            "0.0 5 b: ", "ssh cannot connect"),
        "what nobody knows");
     ok(has(fate("echo bash: bin/ebsp: not found; exit 127"),
-           "0.0 5 b: ", "no \"bin/ebsp\" there"),
+           "0.0 3 b: ", "no \"bin/ebsp\" there"),
        "no such program, in sh");
     ok(has(fate("echo bin/ebsp: Command not found.; exit 1"),
-           "0.0 5 b: ", "no \"bin/ebsp\" there"),
+           "0.0 3 b: ", "no \"bin/ebsp\" there"),
        "and in csh");
     ok(has(fate("echo ebsp-worker 1 x; exit 255"), "0.0 8 b: ",
            "the worker was killed there, or the connection is lost"),
