@@ -55,7 +55,8 @@ main(int argc, char **argv)
     int r;
 
     fill_standard_files();
-    signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead */
+    signal(SIGPIPE, SIG_IGN); /* a write says EPIPE instead, */
+    signal(SIGXFSZ, SIG_IGN); /* and EFBIG */
     /* Not defined here: hidden as all is, libc would not see it. */
     argp_program_version = VERSION_TEXT;
     if (!sub) {

@@ -72,7 +72,10 @@ UNIT_TESTS += tests/unit/test_elasticbsp
 EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 
 # ps, sim, cmd
-UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim
+UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim \
+	tests/unit/test_checkpoint tests/unit/test_checkpoint_crash \
+	tests/unit/test_keeper
+EXTRA_DIST += tests/unit/run_fixture.h
 BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
 	tests/bats/supervise.bats \
 	tests/bats/failures.bats tests/bats/simulate.bats \

@@ -175,7 +175,8 @@ rundir_list_checkpoints(const char *run, uint64_t **version, size_t *n,
     return 0;
 }
 
-/* Under its own name a checkpoint is there or not, never in part. */
+/* Under its own name a checkpoint is there or not, never in part, also when the
+ * power goes: hence the sync before anything in it is removed. */
 int
 rundir_remove_checkpoint(const char *run, uint64_t version, struct err *err)
 {
@@ -187,7 +188,7 @@ rundir_remove_checkpoint(const char *run, uint64_t version, struct err *err)
         err_nomem(err);
     } else if (fs_remove(old, err) == 0) { /* of a removal that was cut off */
         if (rename(path, old) == 0)
-            r = fs_remove(old, err);
+            r = fs_sync_dir(run, err) == 0 ? fs_remove(old, err) : -1;
         else
             r = errno == ENOENT ? 0 : err_errno(err, "%s", path);
     }

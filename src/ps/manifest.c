@@ -17,7 +17,7 @@
 
 #define FORMAT     1
 #define MAX_FILES  64
-#define READ_BYTES ((size_t)256 << 10)
+#define READ_BYTES ((size_t)64 << 10)
 
 /* ---- writing ---- */
 
@@ -206,8 +206,15 @@ manifest_check(const char *dir, const char *const *must, size_t n_must,
 {
     char *path = fs_join(dir, MANIFEST_NAME);
     struct json_doc doc = {0};
-    int r = path ? json_doc_load(&doc, path, err) : err_nomem(err);
+    struct stat st;
+    int r;
 
+    if (!path)
+        r = err_nomem(err);
+    else if (stat(path, &st) == 0 && !S_ISREG(st.st_mode))
+        r = err_set(err, ERR_CONFIG, "%s: not a file", path); /* a pipe? */
+    else
+        r = json_doc_load(&doc, path, err);
     if (r == 0)
         r = check_doc(&doc, dir, must, n_must, version, err);
     json_doc_release(&doc);
