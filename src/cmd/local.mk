@@ -2,6 +2,7 @@
 libebsp_a_SOURCES += \
 	src/cmd/cluster.c src/cmd/cluster.h \
 	src/cmd/cmd.c src/cmd/cmd.h \
+	src/cmd/ctl.c src/cmd/ctl.h src/cmd/ctl_status.c \
 	src/cmd/eval.c \
 	src/cmd/help.c \
 	src/cmd/inspect.c \

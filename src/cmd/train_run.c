@@ -15,6 +15,7 @@
 #include "job/events.h"
 #include "job/rundir.h"
 #include "ps/checkpoint.h"
+#include "ps/control.h"
 #include "ps/server.h"
 
 #include <errno.h>
@@ -40,6 +41,7 @@ struct running {
     struct server *server;
     struct workers *workers;
     struct launcher *launcher; /* of workers */
+    struct control *control;   /* NULL: nobody can ask */
     struct events *events;
     struct log log;
     FILE *log_file;
@@ -342,9 +344,22 @@ finish(struct running *r, struct err *err)
     return x;
 }
 
+/* A run goes on where sockets are not possible. */
 static void
-close_all(struct running *r)
+open_control(struct running *r)
 {
+    struct err why = ERR_INIT;
+
+    r->control = control_new(&r->loop, r->server, r->run, &r->log, &why);
+    if (!r->control)
+        log_warn(&r->log, "control", "%s; ebsp ctl cannot reach this run",
+                 why.text);
+}
+
+static void
+close_all(struct running *r, int exit_status)
+{
+    control_close(r->control, exit_status);
     uv_close((uv_handle_t *)&r->tick, NULL);
     for (size_t i = 0; i < ARRAY_LEN(r->signal); i++)
         uv_close((uv_handle_t *)&r->signal[i], NULL);
@@ -402,6 +417,7 @@ run_all(struct running *r, struct err *err)
                  "--insecure: everybody between here and the workers can read "
                  "and change data and model");
     on_news(r);
+    open_control(r);
     server_start_workers(r->server);
     run_loop(r);
     progress_clear(&r->progress);
@@ -447,7 +463,9 @@ train_run(struct train *t, struct err *err)
         if (open_run(r, o->resume != NULL, err) == 0 &&
             find_checkpoint(r, err) == 0)
             x = run_all(r, err);
-        close_all(r);
+        close_all(r, r->t->signal ? 128 + r->t->signal
+                     : x == 0     ? 0
+                                  : (int)err->code);
         uv_loop_close(&r->loop);
     }
     server_free(r->server);

@@ -68,6 +68,13 @@ server_ask_checkpoint(struct server *s, struct err *err)
     return 0;
 }
 
+uint64_t
+server_get_failed_checkpoints(const struct server *s, struct err *last)
+{
+    *last = s->save_error;
+    return s->failed_checkpoints;
+}
+
 /* ---- for people ---------------------------------------------------------- */
 
 uint32_t

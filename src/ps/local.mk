@@ -2,6 +2,8 @@
 libebsp_a_SOURCES += \
 	src/ps/checkpoint.c src/ps/checkpoint.h src/ps/checkpoint_impl.h \
 	src/ps/checkpoint_read.c \
+	src/ps/control.c src/ps/control.h src/ps/control_read.c \
+	src/ps/control_status.c \
 	src/ps/demand.c \
 	src/ps/driver.c \
 	src/ps/ending.c \

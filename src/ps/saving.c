@@ -92,6 +92,7 @@ not_saved(struct server *s, const struct keeper_result *r)
     char room[32], wait[32];
 
     s->failed_checkpoints++;
+    s->save_error = r->err;
     (void)fs_space(s->c.run, &n_free, NULL);
     str_bytes(room, (double)n_free);
     str_duration(wait, (double)r->retry_ns / (double)NS_PER_S);

@@ -74,6 +74,9 @@ int server_add_worker(struct server *s, const char *host, uint32_t *rank,
 int server_remove_worker(struct server *s, uint32_t rank, struct err *err);
 /* A checkpoint of now; server_get_checkpoint tells when it is written. */
 int server_ask_checkpoint(struct server *s, struct err *err);
+/* How many this session could not write, and why the last one of them. */
+uint64_t server_get_failed_checkpoints(const struct server *s,
+                                       struct err *last);
 
 /* Ends the run early because somebody asks for it: no more orders, checkpoint,
  * workers told to stop; what is not evaluated yet stays so. */

@@ -117,6 +117,7 @@ struct server {
     uint64_t samples_before;
     char *checkpoint;            /* path of the last one written */
     uint64_t failed_checkpoints; /* in this session */
+    struct err save_error;       /* of the last of them */
 
     double loss_sum, loss_weight; /* fading mean of training loss */
     double accuracy, test_loss, best_accuracy;

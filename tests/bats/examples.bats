@@ -5,6 +5,7 @@
 # less data and one epoch; the command lines are those that people read.
 # shellcheck disable=SC2016 # backquotes of Markdown
 load ebsp
+load jobs
 
 setup() {
     ebsp_setup
@@ -74,6 +75,13 @@ page_runs() {
 
 @test "the examples of ebsp(1) run" { page_runs ebsp.1.pod; }
 @test "the examples of ebsp-train(1) run" { page_runs ebsp-train.1.pod; }
+# A run that lasts until it is stopped, and ends soon when it is resumed.
+run_to_ask() {
+    blobs_job j.json '.epochs = 500 | .eval_every = 0'
+    bg log "$EBSP" train j.json -r run -q --pace 20
+    wait_for run/events.jsonl '"event":"push"'
+}
+@test "the examples of ebsp-ctl(1) run" { run_to_ask; page_runs ebsp-ctl.1.pod; }
 @test "the examples of ebsp-eval(1) run" { page_runs ebsp-eval.1.pod; }
 @test "the examples of ebsp-inspect(1) run" { page_runs ebsp-inspect.1.pod; }
 @test "the examples of ebsp-simulate(1) run" { page_runs ebsp-simulate.1.pod; }

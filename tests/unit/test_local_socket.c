@@ -154,7 +154,7 @@ test_long_path(void)
 
     snprintf(deep, sizeof deep, "%s/%0200d/%0200d", folder, 1, 2);
     is_int(fs_mkdir(deep, true, &e), 0, "a deep folder");
-    strcat(deep, "/ctl");
+    snprintf(deep, sizeof deep, "%s/%0200d/%0200d/ctl", folder, 1, 2);
     memset(&seen, 0, sizeof seen);
     s = local_server_new(&loop, deep, &handlers, NULL, &e);
     ok(s && fs_exists(deep), "has a socket");
