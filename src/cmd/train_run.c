@@ -37,6 +37,7 @@ struct running {
     bool told;        /* our parent knows that training has begun */
     uv_loop_t loop;
     uv_timer_t tick;
+    uv_prepare_t flush; /* events, before the loop sleeps */
     uv_signal_t signal[3];
     struct server *server;
     struct workers *workers;
@@ -101,6 +102,16 @@ on_tick(uv_timer_t *t)
     }
     server_get_status(r->server, &st);
     progress_tick(&r->progress, &st);
+}
+
+/* Whoever follows the stream is up to date whenever we wait for something, and
+ * a crash loses nothing of it. */
+static void
+on_flush(uv_prepare_t *h)
+{
+    struct running *r = h->data;
+
+    events_flush(r->events);
 }
 
 static void
@@ -361,6 +372,7 @@ close_all(struct running *r, int exit_status)
 {
     control_close(r->control, exit_status);
     uv_close((uv_handle_t *)&r->tick, NULL);
+    uv_close((uv_handle_t *)&r->flush, NULL);
     for (size_t i = 0; i < ARRAY_LEN(r->signal); i++)
         uv_close((uv_handle_t *)&r->signal[i], NULL);
     if (r->server)
@@ -454,8 +466,10 @@ train_run(struct train *t, struct err *err)
     } else if (uv_loop_init(&r->loop) != 0) {
         err_set(err, ERR_SYS, "no event loop");
     } else {
-        r->tick.data = r;
+        r->tick.data = r->flush.data = r;
         uv_timer_init(&r->loop, &r->tick);
+        uv_prepare_init(&r->loop, &r->flush);
+        uv_prepare_start(&r->flush, on_flush);
         for (size_t i = 0; i < ARRAY_LEN(r->signal); i++) {
             uv_signal_init(&r->loop, &r->signal[i]);
             r->signal[i].data = r;

@@ -1,5 +1,6 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the live server does with the actions of a policy. */
+#include "base/buf.h"
 #include "base/clock.h"
 #include "base/mem.h"
 #include "ps/server_impl.h"
@@ -8,6 +9,8 @@
 
 #include <stdio.h>
 #include <string.h>
+
+#define MAX_REST ((size_t)WIRE_MAX_STEPS * 64) /* bytes of JSON */
 
 static int
 driver_add(void *ctx, uint32_t worker, double weight, struct err *err)
@@ -56,11 +59,25 @@ driver_drop(void *ctx, uint32_t worker, struct err *err)
     return ledger_give_back(&s->ledger, &w->share, err);
 }
 
+/* The mini-batches of an order behind the first one, as JSON. */
+static void
+add_rest(struct buf *b, const struct share *share)
+{
+    for (uint32_t i = 1; i < share->n; i++) {
+        const struct data_cursor *c = &share->cursor[i];
+
+        buf_addf(b, "%s[%u,%llu,%u,%u]", i > 1 ? "," : "[", c->epoch,
+                 (unsigned long long)c->first, c->count, c->shard);
+    }
+    buf_adds(b, "]");
+}
+
 static void
 release_event(struct server *s, const struct session *w,
               const struct host_release *how)
 {
     struct events *e = s->c.events;
+    struct buf rest = BUF_INIT(MAX_REST);
 
     events_begin(e, s->now_ns, "release");
     events_uint(e, "rank", w->rank);
@@ -81,7 +98,12 @@ release_event(struct server *s, const struct session *w,
     if (w->share.cursor[0].shard)
         events_uint(e, "shard", w->share.cursor[0].shard);
     events_uint(e, "steps", w->share.n);
+    if (w->share.n > 1) {
+        add_rest(&rest, &w->share);
+        events_json(e, "rest", rest.bad ? "null" : rest.data);
+    }
     events_end(e);
+    buf_release(&rest);
 }
 
 static int
@@ -97,6 +119,9 @@ driver_release(void *ctx, uint32_t worker, const struct host_release *how,
         *finished = true;
         w->state = SESSION_IDLE;
         w->held_ns += s->now_ns - w->held_since_ns;
+        events_begin(s->c.events, s->now_ns, "idle");
+        events_uint(s->c.events, "rank", worker);
+        events_end(s->c.events);
         return 0;
     }
     release_event(s, w, how);

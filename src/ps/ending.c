@@ -88,6 +88,10 @@ server_submit_snapshot(struct server *s, bool final)
                  ledger_epochs(&s->ledger));
         return;
     }
+    events_begin(s->c.events, clock_now_ns(), "snapshot");
+    events_str(s->c.events, "of", "evaluation");
+    events_uint(s->c.events, "version", store_get_version(s->ledger.store));
+    events_end(s->c.events);
     p = store_ref(s->ledger.store);
     if (watcher_submit(s->watcher, p, assign_get_done(s->ledger.assign),
                        clock_now_ns(), &err) != 0) {

@@ -250,6 +250,10 @@ server_session_start(struct server *s, struct session *w)
     w->start_at_ns = 0;
     w->since_ns = clock_now_ns();
     w->used = w->has_process = true;
+    events_begin(s->c.events, w->since_ns, "spawn");
+    events_uint(s->c.events, "rank", w->rank);
+    events_uint(s->c.events, "life", w->life);
+    events_end(s->c.events);
     if (s->c.starter->start(s->c.starter_ctx, w->rank, w->life, &err) == 0)
         return;
     w->has_process = false;

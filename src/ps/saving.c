@@ -52,6 +52,11 @@ server_save_checkpoint(struct server *s, bool final)
     struct checkpoint_state st;
     struct snapshot *snap;
 
+    events_begin(s->c.events, clock_now_ns(), "snapshot");
+    events_str(s->c.events, "of", "checkpoint");
+    events_uint(s->c.events, "version", store_get_version(s->ledger.store));
+    events_end(s->c.events);
+    events_flush(s->c.events); /* what it contains is told before it is there */
     server_get_sums(s, &st);
     snap = snapshot_new(s->c.job, s->ledger.store, s->ledger.assign, &st, &err);
     if (snap) {

@@ -38,6 +38,12 @@ on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
     }
     w->rejoins += w->state == SESSION_CUT;
     session_attach(w, c, hello);
+    events_begin(s->c.events, clock_now_ns(), "hello");
+    events_uint(s->c.events, "rank", w->rank);
+    events_uint(s->c.events, "life", w->life);
+    events_str(s->c.events, "host", w->host);
+    events_uint(s->c.events, "pid", w->pid);
+    events_end(s->c.events);
     return 0;
 }
 
