@@ -161,7 +161,9 @@ explain(const struct connector *k, struct err *e)
     struct err tls = ERR_INIT;
 
     if (k->connected && !conn_has_greeted(k->c) && !late) {
-        err_set(&tls, ERR_PROTO,
+        /* A connection that broke may be the network's fault: worth another
+         * try, unlike words that are wrong. */
+        err_set(&tls, e->code == ERR_SYS ? ERR_SYS : ERR_PROTO,
                 "the coordinator at %s does not speak TLS with this run's key "
                 "(%s)",
                 peer, e->code ? e->text : "it closed the connection");
