@@ -49,12 +49,14 @@ EXTRA_DIST += tests/fuzz/fuzz_data.h
 UNIT_TESTS += tests/unit/test_local tests/unit/test_local_socket
 EXTRA_DIST += tests/unit/local_rig.h
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
-	tests/unit/test_conn tests/unit/test_handshake
+	tests/unit/test_conn tests/unit/test_handshake tests/unit/test_tls \
+	tests/unit/test_tls_attack tests/unit/test_tls_stream
 FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
 EXTRA_DIST += tests/unit/bare.h tests/unit/pair.h
 
 # launch
-UNIT_TESTS += tests/unit/test_hosts tests/unit/test_launch
+UNIT_TESTS += tests/unit/test_hosts tests/unit/test_launch \
+	tests/unit/test_blob
 FUZZERS += tests/fuzz/fuzz_hosts
 BATS_TESTS += tests/bats/ssh.bats
 

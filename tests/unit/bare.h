@@ -106,7 +106,7 @@ bare_take(struct bare *b, const void *p, size_t n)
 static void
 bare_pull(struct bare *b)
 {
-    uint8_t some[4096];
+    static uint8_t some[65536];
     ssize_t n;
 
     if (b->ended)
@@ -213,6 +213,73 @@ bare_meet(struct world *w)
     WAIT(w, w->server.c);
     buf_release(&frame);
     return b;
+}
+
+/* ---- strangers ----------------------------------------------------------- */
+
+/* Sends bytes as they are; how the listener takes it. */
+static inline const char *
+bare_refused(struct world *w, const void *p, size_t n, bool end)
+{
+    struct bare b = bare_connect(w);
+    int before = w->n_refused;
+    char byte;
+
+    bare_send_raw(&b, p, n);
+    if (end)
+        shutdown(b.fd, SHUT_WR);
+    WAIT(w, w->n_refused > before);
+    WAIT(w, recv(b.fd, &byte, 1, MSG_DONTWAIT) == 0 || errno == ECONNRESET);
+    bare_close(&b);
+    return w->n_refused == before + 1 ? w->refused.text : "not refused once";
+}
+
+/* A coordinator that is none. */
+struct fake {
+    struct world w;
+    int l; /* listens */
+    struct bare b;
+};
+
+/* A worker has connected to it, and waits for its words for timeout_ms. */
+static inline void
+fake_init(struct fake *f, int64_t timeout_ms)
+{
+    struct sockaddr_in a = {.sin_family = AF_INET};
+    socklen_t len = sizeof a;
+    struct conn_request to;
+
+    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
+    world_init(&f->w);
+    f->l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (bind(f->l, (struct sockaddr *)&a, len) < 0 || listen(f->l, 1) < 0 ||
+        getsockname(f->l, (struct sockaddr *)&a, &len) < 0)
+        printf("# no socket\n");
+    to = world_request(&f->w, run_key);
+    to.port = ntohs(a.sin_port);
+    to.timeout_ms = timeout_ms;
+    conn_connect(&f->w.loop, &to, client_on_ready, &f->w.client, NULL);
+    bare_init(&f->b, &f->w, accept(f->l, NULL, NULL), run_key, true);
+}
+
+/* What the worker says of it, without its address. */
+static inline const char *
+fake_end(struct fake *f)
+{
+    static char text[sizeof f->w.client.why.text];
+    const char *at = "127.0.0.1:", *after;
+
+    WAIT(&f->w, f->w.client.n_ready);
+    snprintf(text, sizeof text, "%s", f->w.client.why.text);
+    bare_close(&f->b);
+    close(f->l);
+    if (!world_end(&f->w))
+        return "something is left on the loop";
+    if (f->w.client.c || f->w.client.n_ready != 1)
+        return "on_ready is wrong";
+    after = strstr(text, at);
+    after = after ? strchr(after + strlen(at), ' ') : NULL;
+    return after ? after + 1 : text;
 }
 
 #endif

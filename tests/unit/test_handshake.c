@@ -375,50 +375,22 @@ test_listener_closes(void)
 
 /* ---- the worker's side --------------------------------------------------- */
 
-/* A coordinator that is none: it sends n bytes, and then, when there is a
- * `proof`, answers the HELLO with it.  What on_ready gets to hear. */
+/* A coordinator that is none: it sends n bytes, and then, with `reflect`, the
+ * worker's own proof.  What on_ready gets to hear. */
 static const char *
 impostor(const void *p, size_t n, bool reflect, bool close_it)
 {
-    static struct side client;
-    struct world w;
-    struct sockaddr_in a = {.sin_family = AF_INET};
-    socklen_t len = sizeof a;
+    struct fake f;
     uint8_t hello[FRAME_HEAD_BYTES + WIRE_MAX_HELLO];
-    int l = socket(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, 0);
-    struct bare peer;
-    struct conn_request to;
-    struct err e = ERR_INIT;
 
-    a.sin_addr.s_addr = htonl(INADDR_LOOPBACK);
-    memset(&client, 0, sizeof client);
-    world_init(&w);
-    to = world_request(&w, run_key);
-    if (l < 0 || bind(l, (struct sockaddr *)&a, len) < 0 || listen(l, 1) < 0 ||
-        getsockname(l, (struct sockaddr *)&a, &len) < 0)
-        return "no socket";
-    to.port = ntohs(a.sin_port);
-    to.timeout_ms = 200;
-    conn_connect(&w.loop, &to, client_on_ready, &client, &e);
-    /* The kernel has connected it. */
-    bare_init(&peer, &w, accept(l, NULL, NULL), run_key, true);
-    bare_send(&peer, p, n);
-    if (reflect && bare_recv(&peer, hello, FRAME_HEAD_BYTES + 68))
-        bare_send_frame(&peer, MSG_WELCOME, hello + FRAME_HEAD_BYTES + 36,
+    fake_init(&f, 200);
+    bare_send(&f.b, p, n);
+    if (reflect && bare_recv(&f.b, hello, FRAME_HEAD_BYTES + 72))
+        bare_send_frame(&f.b, MSG_WELCOME, hello + FRAME_HEAD_BYTES + 40,
                         WIRE_PROOF_BYTES);
     if (close_it)
-        bare_end(&peer);
-    WAIT(&w, client.n_ready);
-    bare_close(&peer);
-    close(l);
-    if (!world_end(&w))
-        return "something is left on the loop";
-    if (client.n_ready != 1 || client.c)
-        return "on_ready is wrong";
-    /* without "connect to 127.0.0.1:4711: " */
-    return strncmp(client.why.text, "connect to 127.0.0.1:", 21)
-               ? client.why.text
-               : strstr(client.why.text + 21, ": ") + 2;
+        bare_end(&f.b);
+    return fake_end(&f);
 }
 
 static void
