@@ -10,6 +10,7 @@
 #include <fcntl.h>
 #include <stdbool.h>
 #include <string.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #define VERSION     1
@@ -150,6 +151,19 @@ labels_fit(const struct data_split *s, int64_t n_classes)
     return true;
 }
 
+/* What the head says is believed only as far as the file goes: else a flipped
+ * bit would ask for all memory. */
+static bool
+head_fits(const struct dataset *d, const struct head *h, int fd)
+{
+    uint64_t each = data_sample_bytes(d);
+    struct stat st;
+
+    return fstat(fd, &st) == 0 && st.st_size > BLOB_HEAD_BYTES &&
+           (uint64_t)st.st_size - BLOB_HEAD_BYTES == h->n_bytes && each > 0 &&
+           h->n_train <= h->n_bytes / each && h->n_test <= h->n_bytes / each;
+}
+
 static int
 read_blob(struct dataset *d, int fd, uint64_t hash, struct err *err)
 {
@@ -163,6 +177,8 @@ read_blob(struct dataset *d, int fd, uint64_t hash, struct err *err)
     if (h.hash != hash)
         return err_set(err, ERR_CONFIG, "data set %016llx, expected %016llx",
                        (unsigned long long)h.hash, (unsigned long long)hash);
+    if (!head_fits(d, &h, fd))
+        return err_set(err, ERR_CONFIG, "damaged, or not as long as it says");
     if (data_alloc(d, (size_t)h.n_train, (size_t)h.n_test, to, err) != 0)
         return -1;
     if (h.n_bytes != d->n_bytes)
