@@ -23,7 +23,10 @@ struct events {
     int64_t start_ns;
     char *path;
     struct buf b;
-    struct err failed;
+    size_t whole;      /* bytes in b that are whole events */
+    size_t flush_at;   /* bytes in b, too */
+    struct err stuck;  /* why b cannot be written now */
+    struct err failed; /* something is lost */
 };
 
 /* Two runs in one directory would ruin each other.  The lock goes with the
@@ -64,6 +67,7 @@ events_open(const char *path, bool append, int64_t start_ns, struct err *err)
     }
     e->b.max = (size_t)64 << 20;
     e->start_ns = start_ns;
+    e->flush_at = FLUSH_BYTES;
     e->fd = open(path, flags, 0666);
     if (e->fd < 0) {
         err_errno(err, "%s", path);
@@ -77,24 +81,52 @@ events_open(const char *path, bool append, int64_t start_ns, struct err *err)
     return NULL;
 }
 
+/* What cannot be written stays in the buffer, from its very byte: when there is
+ * room again nothing was lost, unless the buffer got too long. */
 void
 events_flush(struct events *e)
 {
-    if (!e || e->b.len == 0)
+    size_t done = 0;
+    bool lost;
+
+    if (!e || (e->b.len == 0 && !e->b.bad))
         return;
-    if (e->b.bad)
+    lost = e->b.bad;
+    if (lost) { /* the last event is not whole */
+        e->b.len = e->whole;
+        e->b.bad = false;
+    }
+    err_clear(&e->stuck);
+    while (done < e->b.len) {
+        ssize_t n = write(e->fd, e->b.data + done, e->b.len - done);
+
+        if (n > 0)
+            done += (size_t)n;
+        else if (n == 0 || errno != EINTR)
+            break;
+    }
+    if (done < e->b.len)
+        err_errno(&e->stuck, "%s", e->path);
+    if (lost && e->stuck.code == ERR_OK)
         err_nomem(&e->failed);
-    else if (fs_write_all(e->fd, e->b.data, e->b.len, &e->failed) != 0)
-        err_wrap(&e->failed, "%s", e->path);
-    buf_clear(&e->b);
+    else if (lost)
+        err_set(&e->failed, e->stuck.code, "%s", e->stuck.text);
+    if (done > 0)
+        memmove(e->b.data, e->b.data + done, e->b.len - done);
+    e->b.len -= done;
+    e->whole = e->b.len;
+    e->flush_at = e->b.len + FLUSH_BYTES;
 }
 
 int
 events_check(const struct events *e, struct err *err)
 {
-    if (!e || e->failed.code == ERR_OK)
+    const struct err *why;
+
+    if (!e || (e->failed.code == ERR_OK && e->stuck.code == ERR_OK))
         return 0;
-    return err_set(err, e->failed.code, "%s", e->failed.text);
+    why = e->failed.code ? &e->failed : &e->stuck;
+    return err_set(err, why->code, "%s", why->text);
 }
 
 int
@@ -192,6 +224,8 @@ events_end(struct events *e)
     if (!e)
         return;
     buf_adds(&e->b, "}\n");
-    if (e->b.len >= FLUSH_BYTES || e->b.bad)
+    if (!e->b.bad)
+        e->whole = e->b.len;
+    if (e->b.len >= e->flush_at || e->b.bad)
         events_flush(e);
 }

@@ -6,8 +6,9 @@
  *   events_int(e, "rank", 2);
  *   events_end(e);
  *
- * Writing never fails for the caller: the first failure is kept and told by
- * events_check.  All calls are no-ops on NULL. */
+ * Writing never fails for the caller: what the file has no room for waits in
+ * memory and is tried again.  events_check tells that something waits, or was
+ * lost because it was too much.  All calls are no-ops on NULL. */
 #ifndef EBSP_JOB_EVENTS_H
 #define EBSP_JOB_EVENTS_H
 

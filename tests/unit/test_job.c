@@ -11,6 +11,8 @@
 #include "wire/join.h"
 
 #include <math.h>
+#include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 static const char text[] =
@@ -139,6 +141,64 @@ events_are_json_lines(void)
     mem_free(path);
 }
 
+/* A limit of the file's size is as good as a full disk. */
+static void
+a_full_disk_loses_no_event(void)
+{
+    char dir[] = "/tmp/ebsp-test-XXXXXX", *path;
+    struct buf b = BUF_INIT((size_t)1 << 20);
+    struct err e = ERR_INIT;
+    struct rlimit was, low;
+    struct events *ev;
+    unsigned long long n, seen = 0;
+    char *line;
+
+    if (!mkdtemp(dir)) {
+        skip("no folder in /tmp");
+        return;
+    }
+    path = fs_join(dir, "events.jsonl");
+    ev = events_open(path, false, 0, &e);
+    getrlimit(RLIMIT_FSIZE, &was);
+    low = (struct rlimit){1000, was.rlim_max};
+    signal(SIGXFSZ, SIG_IGN);
+    setrlimit(RLIMIT_FSIZE, &low);
+    for (n = 0; n < 5000; n++) {
+        events_begin(ev, 0, "x");
+        events_uint(ev, "n", n);
+        events_end(ev);
+        if (n % 100 == 0)
+            events_flush(ev);
+    }
+    ok(events_check(ev, &e) == -1, "it is told: %s", e.text);
+    setrlimit(RLIMIT_FSIZE, &was);
+    events_flush(ev);
+    ok(events_check(ev, NULL) == 0, "when there is room again it is well");
+    ok(events_close(ev, NULL) == 0, "at the end, too");
+    fs_read(path, &b, NULL);
+    for (line = b.data; line && *line; line = strchr(line, '\n') + 1)
+        if (sscanf(line, "{\"t\":0.000000000,\"event\":\"x\",\"n\":%llu}\n",
+                   &n) == 1 &&
+            n == seen)
+            seen++;
+    is_int(seen, 5000, "events, each whole and in its place");
+
+    /* what a killed process leaves */
+    b.data[b.len - 20] = '\0';
+    fs_write(path, b.data, b.len - 20, NULL);
+    ev = events_open(path, true, 0, &e);
+    events_begin(ev, 0, "y");
+    events_end(ev);
+    events_close(ev, NULL);
+    buf_clear(&b);
+    fs_read(path, &b, NULL);
+    ok(strstr(b.data, "4998}\n{\"t\":0.000000000,\"event\":\"y\"}\n"),
+       "half a line is cut off before another one follows");
+    buf_release(&b);
+    fs_remove(dir, NULL);
+    mem_free(path);
+}
+
 static void
 join_round_trip(void)
 {
@@ -216,6 +276,7 @@ main(void)
     every_cut_is_refused();
     out_of_memory_is_told();
     events_are_json_lines();
+    a_full_disk_loses_no_event();
     join_round_trip();
     run_directories();
     return done();
