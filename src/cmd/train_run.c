@@ -206,7 +206,7 @@ begin_run(struct running *r, bool resumed, struct err *err)
     int x = job_dump(&r->t->job, &text, err);
 
     if (resumed)
-        rundir_clean(r->run, &r->log);
+        rundir_reopen(r->run, &r->log);
     if (x == 0)
         x = write_in_run(r, "job.json", &text, err);
     buf_release(&text);

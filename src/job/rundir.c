@@ -17,7 +17,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#define PREFIX "checkpoint-"
+#define PREFIX  "checkpoint-"
+#define SUMMARY "summary.json"
 
 static char *
 rundir_named(const char *wanted, struct err *err)
@@ -208,8 +209,34 @@ is_leftover(const char *name)
     return tmp && tmp[5] && strspn(tmp + 5, "0123456789") == strlen(tmp + 5);
 }
 
+bool
+rundir_has_ended(const char *run)
+{
+    char *path = fs_join(run, SUMMARY);
+    bool there = path && fs_exists(path);
+
+    mem_free(path);
+    return there;
+}
+
+static void
+remove_entry(const char *run, const char *name, struct log *log)
+{
+    char *path = fs_join(run, name);
+    struct err err = ERR_INIT;
+
+    if (!path)
+        err_nomem(&err);
+    if (!path || fs_remove(path, &err) != 0)
+        log_warn(log, "run", "cannot be removed: %s", err.text);
+    else if (is_leftover(name))
+        log_warn(log, "run", "%s: unfinished when the run was cut off: removed",
+                 path);
+    mem_free(path);
+}
+
 void
-rundir_clean(const char *run, struct log *log)
+rundir_reopen(const char *run, struct log *log)
 {
     struct err err = ERR_INIT;
     char **names;
@@ -219,23 +246,8 @@ rundir_clean(const char *run, struct log *log)
         log_warn(log, "run", "leftovers: %s", err.text);
         return;
     }
-    for (size_t i = 0; i < n; i++) {
-        char *path = is_leftover(names[i]) ? fs_join(run, names[i]) : NULL;
-
-        if (!path)
-            continue;
-        err_clear(&err);
-        if (fs_remove(path, &err) == 0)
-            log_warn(log, "run",
-                     "%s: unfinished when the run was cut off: "
-                     "removed",
-                     path);
-        else
-            log_warn(log, "run",
-                     "%s: unfinished when the run was cut off, "
-                     "and cannot be removed: %s",
-                     path, err.text);
-        mem_free(path);
-    }
+    for (size_t i = 0; i < n; i++)
+        if (is_leftover(names[i]) || !strcmp(names[i], SUMMARY))
+            remove_entry(run, names[i], log);
     fs_names_free(names, n);
 }

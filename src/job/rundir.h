@@ -17,11 +17,18 @@ struct log;
 char *rundir_new(const char *wanted, const char *job_name, struct err *err);
 /* Is it the folder of a run that has begun? */
 int rundir_check(const char *run, struct err *err);
+/* A run has ended, well or not, when it has its summary. */
+bool rundir_has_ended(const char *run);
+/* Before a run goes on: the summary goes, and so does what processes that died
+ * have left: drafts, checkpoints that were being removed, temporary files. Only
+ * for the one that holds the run's lock (events_open).  Leftovers are told as
+ * warnings; what cannot be removed, too. */
+void rundir_reopen(const char *run, struct log *log);
 
 /* ---- checkpoints: run/checkpoint-VERSION, twelve digits or more ----
  *
  * Whoever makes or removes one does so under a hidden name, so that what has
- * the name of a checkpoint was whole once; rundir_clean removes what was left
+ * the name of a checkpoint was whole once; rundir_reopen removes what was left
  * under hidden names. */
 
 /* "run/checkpoint-000000000042", "run/.checkpoint-000000000042.new"; freed with
@@ -36,9 +43,5 @@ int rundir_list_checkpoints(const char *run, uint64_t **version, size_t *n,
 /* Absent is fine. */
 int rundir_remove_checkpoint(const char *run, uint64_t version,
                              struct err *err);
-/* Removes what processes that died have left: drafts, checkpoints that were
- * being removed, temporary files.  Only for the one that holds the run's lock
- * (events_open).  Each is told as a warning; failing to remove it, too. */
-void rundir_clean(const char *run, struct log *log);
 
 #endif

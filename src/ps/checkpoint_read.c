@@ -54,8 +54,8 @@ checkpoint_find(const char *run, struct log *log, char **path, struct err *err)
         if (why.code == ERR_NOMEM)
             r = err_nomem(err);
         else if (i > 0)
-            log_warn(log, "checkpoint", "damaged, so an older one is taken: %s",
-                     why.text);
+            log_warn(log, "checkpoint",
+                     "damaged checkpoint %s; an older one is taken", why.text);
         else
             r = err_set(err, ERR_CONFIG,
                         "%s: no whole checkpoint among %zu; the oldest: %s",

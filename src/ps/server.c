@@ -3,6 +3,7 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "job/rundir.h"
 #include "ps/feeder.h"
 #include "ps/server_impl.h"
 
@@ -71,7 +72,9 @@ load_state(struct server *s, struct err *err)
         return err_wrap(err, "resume");
     s->best_accuracy = s->before.best_accuracy;
     s->samples_before = assign_get_done(s->ledger.assign);
-    if (s->samples_before == assign_get_total(s->ledger.assign))
+    /* One that was cut off after its last update still has to tell its end. */
+    if (s->samples_before == assign_get_total(s->ledger.assign) &&
+        rundir_has_ended(s->c.run))
         return err_set(err, ERR_USAGE,
                        "resume: all %u epochs are done; ask for more with "
                        "--epochs",

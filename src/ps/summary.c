@@ -193,7 +193,9 @@ fill(const struct server *s, json_t *v)
     PUT("best_accuracy", number(sums.best_accuracy));
     PUT("eval_seconds", number(seconds(s->eval_ns)));
     PUT("max_staleness", INT(sums.max_staleness));
-    PUT("mean_staleness", number(sums.applied ? (double)sums.sum_staleness / (double)sums.applied : 0));
+    PUT("mean_staleness",
+        number(sums.applied ? (double)sums.sum_staleness / (double)sums.applied
+                            : 0));
     PUT("staleness_histogram", histogram_json(sums.histogram));
     PUT("max_gap", INT(sums.max_gap));
     PUT("waiting_share", number(st.waiting_share));

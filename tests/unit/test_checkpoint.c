@@ -406,7 +406,7 @@ leftovers_are_removed(void)
         mem_free(path);
     }
     log.console = fmemopen(text, sizeof text, "w");
-    rundir_clean(f.dir, &log);
+    rundir_reopen(f.dir, &log);
     fclose(log.console);
     for (size_t i = 0; i < ARRAY_LEN(left); i++)
         gone = gone && !exists(&f, left[i]) && strstr(text, left[i]);

@@ -119,7 +119,7 @@ killed_at_every_call(bool with_damaged)
         old += newest == 1;
         wrong += newest != 1 && newest != 2;
         /* the next one cleans up and gets further */
-        rundir_clean(f.dir, NULL);
+        rundir_reopen(f.dir, NULL);
         wrong += run_newest(&f, NULL, NULL) != newest;
         wrong += run_save(&f, NULL) != 0 || run_newest(&f, NULL, NULL) != 2;
         wrong += count_entries(f.dir) != 1;
