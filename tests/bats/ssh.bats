@@ -167,6 +167,7 @@ shell_works() {
 @test "a login shell that is no sh: fish" { shell_works fish; }
 
 @test "what login scripts print does no harm" {
+    # shellcheck disable=SC2016 # the variable is sshd's
     sshd_extra='ForceCommand echo ebsp-worker; echo ebsp-worker x y; yes | head -n 100; printf "no newline"; echo err >&2; eval "$SSH_ORIGINAL_COMMAND"'
     start_hosts
     ssh_train
@@ -174,6 +175,7 @@ shell_works() {
 }
 
 @test "a login script that prints without end is given up" {
+    # shellcheck disable=SC2034 # start_sshd reads it
     sshd_extra='ForceCommand yes'
     start_hosts
     ssh_train
@@ -255,4 +257,67 @@ END
     kill -HUP "${sshd_pids[0]}"
     hosts=127.0.0.1:14 ssh_train
     [ "$status" -eq 0 ]
+}
+
+@test "a worker that is killed there is replaced there" {
+    start_hosts
+    bg log ebsp train job.json -r run --ssh "$sshd_client" --hosts "$hosts" \
+        --pace 20 --set epochs=8
+    train=$!
+    wait_for run/events.jsonl '"push"' 40
+    kill -KILL "$(remote_workers | head -n 1)"
+    finish "$train"
+    [ "$status" -eq 0 ]
+    grep -q '"lost".*the worker was killed there.*"replace"' run/events.jsonl
+    [ "$(grep -c 'Starting session: command' "$sshd_dir/0.log")" -eq 4 ]
+    within 20 no_processes
+}
+
+# raw_job: a data set of 2 MiB and a bit, which takes several chunks.
+raw_job() {
+    mkdir data
+    head -c 2200000 /dev/zero | tr '\0' 'a' >data/train.bin
+    head -c 22000 /dev/zero | tr '\0' 'b' >data/test.bin
+    perl -e 'print pack "C*", map { $_ % 3 } 0 .. 2199' >data/train-labels.bin
+    perl -e 'print pack "C*", map { $_ % 3 } 0 .. 21' >data/test-labels.bin
+    cat >data/set.json <<'END'
+{"shape": [1000], "type": "uint8", "classes": 3,
+ "train": {"x": "train.bin", "labels": "train-labels.bin"},
+ "test": {"x": "test.bin", "labels": "test-labels.bin"}}
+END
+    blobs_job job.json '.input = [1000] | .epochs = 1 | .batch = 100 |
+        .data = {"type": "raw", "path": "set.json"}'
+}
+
+# cached: the data sets that the hosts have; inode and size.
+cached() {
+    find "$sshd_dir/home/.cache/ebsp/data" -type f -size +0 -printf '%i %s\n'
+}
+
+@test "--push-data: each host gets the data set once, and keeps it" {
+    start_hosts
+    raw_job
+    # the folder of the data is not to be found there
+    hosts=127.0.0.1:2,127.0.0.2 ssh_train --data-dir data --push-data \
+        --remote-data-dir /no/such/folder
+    [ "$status" -eq 0 ]
+    cached >before
+    [ "$(wc -l <before)" -eq 1 ]
+    run_ebsp train job.json -r here -n 3 --data-dir data
+    [ "$(hash_of run)" = "$(hash_of here)" ]
+    # nothing is sent when it is there
+    rm -r run
+    ssh_train --data-dir data --push-data
+    [ "$status" -eq 0 ]
+    cached | diff before -
+    # one that is damaged is noticed, and sent again
+    rm -r run
+    printf x | dd of="$(find "$sshd_dir"/home/.cache -size +1000k)" bs=1 \
+        seek=100000 conv=notrunc status=none
+    ssh_train --data-dir data --push-data
+    [ "$status" -eq 0 ]
+    grep -q 'damaged.*removed' run/log
+    [ "$(hash_of run)" = "$(hash_of here)" ]
+    cached >after
+    run ! cmp -s before after
 }

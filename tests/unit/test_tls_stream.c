@@ -268,6 +268,38 @@ test_alert(void)
     ok(world_end(&w), "nothing is left on the loop");
 }
 
+/* The nth allocation of a bulk's way fails. */
+static void
+test_no_memory(void)
+{
+    enum { MANY = 30 };
+    static float v[SOME_FLOATS], to[SOME_FLOATS];
+    int arrived = 0, told = 0, odd = 0, left = 0;
+
+    for (int n = 0; n < MANY; n++) {
+        struct world w;
+        struct err e = ERR_INIT;
+
+        world_init(&w);
+        world_meet(&w);
+        w.server.big = to;
+        mem_fail_after(n);
+        if (conn_send(w.client.c, MSG_PUSH, NULL, 0, v, sizeof v, side_on_done,
+                      &w.client, &e) == 0)
+            WAIT(&w,
+                 w.client.n_done && (w.server.n_frame || w.server.n_closed));
+        mem_fail_after(-1);
+        arrived += w.server.n_frame;
+        told += e.code == ERR_NOMEM || w.client.why.code == ERR_NOMEM;
+        odd += e.code ? w.client.n_done != 0 : w.client.n_done != 1;
+        left += !world_end(&w);
+    }
+    ok(arrived > 0 && told > 0, "%d of %d bulks arrive when memory is out",
+       arrived, MANY);
+    is_int(odd, 0, "the memory of each comes back once");
+    is_int(left, 0, "nothing is left on the loop");
+}
+
 int
 main(void)
 {
@@ -280,5 +312,6 @@ main(void)
     test_rekey();
     test_goodbye();
     test_alert();
+    test_no_memory();
     return done();
 }
