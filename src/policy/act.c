@@ -250,34 +250,33 @@ get_stray_field(const struct ebsp_action *a, unsigned uses)
     return NULL;
 }
 
-/* Copies the part of an action that this ABI knows.  A plugin from the future
- * may send more, but what we do not know must not be asked for. */
+/* A plugin from the future may send more than this ABI knows, but that must not
+ * be asked for. */
 static int
-take_action(struct host *h, const struct ebsp_action *from,
-            struct ebsp_action *to)
+check_size(struct host *h, const struct ebsp_action *a)
 {
-    const unsigned char *bytes = (const unsigned char *)from;
+    const unsigned char *bytes = (const unsigned char *)a;
 
-    if (!from)
+    if (!a)
         return host_fail(h, "act(NULL)");
-    if (from->struct_size < ABI_1_0_ACTION || from->struct_size > ABI_MAX_SIZE)
+    if (a->struct_size < ABI_1_0_ACTION || a->struct_size > ABI_MAX_SIZE)
         return host_fail(h, "action with struct_size %u, expected %zu",
-                         from->struct_size, sizeof *to);
-    memcpy(to, from, sizeof *to);
-    for (size_t i = sizeof *to; i < from->struct_size; i++)
+                         a->struct_size, sizeof *a);
+    for (size_t i = sizeof *a; i < a->struct_size; i++)
         if (bytes[i] != 0)
             return host_fail(h,
                              "action %u uses a field that this ebsp does "
                              "not know",
-                             from->kind);
+                             a->kind);
     return 0;
 }
 
+/* The action is read where it lies: copying what the plugin has just written
+ * in pieces would wait for its stores, by far the most of an action's time. */
 int32_t
-host_act(void *ctx, const struct ebsp_action *action)
+host_act(void *ctx, const struct ebsp_action *a)
 {
     struct host *h = ctx;
-    struct ebsp_action a = {0};
     const struct action_kind *kind;
     const char *stray;
 
@@ -288,16 +287,16 @@ host_act(void *ctx, const struct ebsp_action *action)
     if (h->is_probe)
         return host_fail(h, "acts; a kind that it does not know is to be "
                             "ignored");
-    if (take_action(h, action, &a) != 0)
+    if (check_size(h, a) != 0)
         return -1;
-    if (a.kind >= ARRAY_LEN(kinds) || !kinds[a.kind].run)
-        return host_fail(h, "unknown action kind %u", a.kind);
-    kind = &kinds[a.kind];
-    stray = get_stray_field(&a, kind->uses);
+    if (a->kind >= ARRAY_LEN(kinds) || !kinds[a->kind].run)
+        return host_fail(h, "unknown action kind %u", a->kind);
+    kind = &kinds[a->kind];
+    stray = get_stray_field(a, kind->uses);
     if (stray)
         return host_fail(h, "%s with a value in \"%s\", expected 0", kind->name,
                          stray);
-    if (!isfinite(a.weight))
+    if (!isfinite(a->weight))
         return host_fail(h, "%s with a weight that is not finite", kind->name);
-    return kind->run(h, &a);
+    return kind->run(h, a);
 }

@@ -197,6 +197,13 @@ host_get_state(const struct host *h, uint32_t worker)
                                           : HOST_ABSENT;
 }
 
+void
+host_fetch(const struct host *h, uint32_t worker)
+{
+    __builtin_prefetch(&h->workers[worker], 1);
+    __builtin_prefetch(&h->clocks.group_of[worker], 1);
+}
+
 uint64_t
 host_get_clock(const struct host *h, uint32_t worker)
 {

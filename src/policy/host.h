@@ -132,6 +132,8 @@ void host_get_stats(const struct host *h, struct host_stats *stats);
 /* bins[s]: pushes applied with staleness s. */
 const uint64_t *host_get_histogram(const struct host *h);
 enum host_state host_get_state(const struct host *h, uint32_t worker);
+/* A hint, of no effect but on speed: this worker's push is expected next. */
+void host_fetch(const struct host *h, uint32_t worker);
 uint64_t host_get_clock(const struct host *h, uint32_t worker);
 const char *host_get_policy(const struct host *h); /* its name */
 uint32_t host_get_max_workers(const struct host *h);

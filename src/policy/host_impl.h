@@ -81,6 +81,6 @@ int host_ask_bounds(struct host *h);
 /* Fills h->lent (services.c). */
 void host_lend(struct host *h);
 /* ebsp_host.act (act.c). */
-int32_t host_act(void *ctx, const struct ebsp_action *action);
+int32_t host_act(void *ctx, const struct ebsp_action *a);
 
 #endif

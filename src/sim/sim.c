@@ -26,8 +26,8 @@ struct sim {
     int64_t server_free_ns;          /* the server applies updates until then */
     int64_t in_free_ns, out_free_ns; /* its links */
     int64_t timer_ns;
-    uint64_t left; /* mini-batches not handed out */
-    bool returned; /* one came back */
+    uint64_t left;       /* mini-batches not handed out */
+    uint64_t n_returned; /* of them, since idle workers were invited last */
     uint32_t n_idle;
     struct sim_result *r;
 };
@@ -85,7 +85,7 @@ on_drop(void *ctx, uint32_t worker, struct err *err)
 {
     struct sim *s = ctx;
 
-    s->returned = true;
+    s->n_returned += s->seat[worker].steps;
     s->left += s->seat[worker].steps;
     return s->c->learner ? learner_drop(s->c->learner, worker, err) : 0;
 }
@@ -180,21 +180,33 @@ static const struct host_driver driver = {
 
 /* ---- events -------------------------------------------------------------- */
 
-/* Mini-batches that came back are for those who had nothing left to do. */
+static bool
+has_work(const struct sim *s, uint32_t worker)
+{
+    if (!s->c->learner)
+        return s->left > 0;
+    return assign_has(learner_get_ledger(s->c->learner)->assign, worker);
+}
+
+/* Mini-batches that came back are for those who had nothing left to do: one
+ * for each of them.  They are often gone already: to the worker whose push was
+ * dropped. */
 static int
 invite_idle(struct sim *s, struct err *err)
 {
-    uint32_t left = s->n_idle; /* they may be idle again at once */
+    uint64_t invite = s->n_returned;
 
-    s->returned = false;
-    for (uint32_t i = 0; left > 0; i++) {
+    s->n_returned = 0;
+    if (s->n_idle == 0 || (!s->c->learner && s->left == 0))
+        return 0;
+    for (uint32_t i = 0; invite > 0 && i < s->c->n; i++) {
         struct seat *w = &s->seat[i];
 
-        if (!w->idle)
+        if (!w->idle || !has_work(s, i))
             continue;
         w->idle = false;
         s->n_idle--;
-        left--;
+        invite--;
         w->held_since_ns = s->now_ns;
         if (host_join(s->host, s->now_ns, i, err) != 0)
             return -1;
@@ -257,6 +269,20 @@ is_over(const struct sim *s)
     return s->timer_ns == INT64_MAX || (hs.held == 0 && hs.uncommitted == 0);
 }
 
+/* With many workers time goes into waiting for memory, unless what the next
+ * event will touch is on its way while this one is handled. */
+static void
+fetch_next(const struct sim *s)
+{
+    uint32_t worker = s->heap.v[0].worker;
+    const struct speed *speed = &s->c->speeds->worker[worker];
+
+    __builtin_prefetch(&s->seat[worker], 1);
+    __builtin_prefetch(speed, 1);
+    __builtin_prefetch(speed + 1, 1); /* it may lie in two lines */
+    host_fetch(s->host, worker);
+}
+
 static int
 run_events(struct sim *s, struct err *err)
 {
@@ -271,6 +297,8 @@ run_events(struct sim *s, struct err *err)
                 return -1;
         } else {
             e = sim_heap_take(&s->heap);
+            if (s->heap.n > 0)
+                fetch_next(s);
             if (handle(s, &e, err) != 0)
                 return -1;
         }
@@ -278,7 +306,7 @@ run_events(struct sim *s, struct err *err)
             return err_set(err, ERR_USAGE,
                            "virtual time ran beyond 146 years: speeds, link "
                            "or updates are too slow");
-        if (s->returned && invite_idle(s, err) != 0)
+        if (s->n_returned > 0 && invite_idle(s, err) != 0)
             return -1;
     }
     return host_check_committed(s->host, err);

@@ -105,3 +105,13 @@ costs() {
     json_true a.json '.[1].samples == 1920 and .[1].test_accuracy > 0.8 and
         (.[1].evaluations | length) >= 4 and .[1].seconds < .[0].seconds'
 }
+
+@test "a dropped push wakes no more workers than there is work for" {
+    # 300 workers without work were told of each of 4000 mini-batches that
+    # went straight back to the one who had dropped it
+    expect 0 simulate -n 300 -p backup:backups=150 \
+        --speeds 'all:lognormal(100,0.3)' --iterations 20 --json
+    # shellcheck disable=SC2154 # set by run --separate-stderr
+    [[ $stderr =~ \ ([0-9]+)\ events ]]
+    [ "${BASH_REMATCH[1]}" -lt 30000 ]
+}
