@@ -440,7 +440,7 @@ connect_again(struct worker *w)
     struct err err = ERR_INIT;
 
     if (conn_connect(&w->loop, &to, on_connected, w, &err) != 0)
-        end(w, &err);
+        on_connected(w, NULL, &err); /* no way there now: perhaps later */
 }
 
 static void
