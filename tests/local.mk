@@ -117,7 +117,7 @@ tests_tools_ssh_relay_LDADD = $(LIBEBSP)
 tests_tools_strangers_SOURCES = tests/tools/strangers.c
 tests_tools_strangers_LDADD = $(LIBEBSP)
 BATS_TESTS += tests/bats/relay.bats tests/bats/strangers.bats \
-	tests/bats/netns.bats
+	tests/bats/netns.bats tests/bats/cuts.bats tests/bats/many.bats
 EXTRA_DIST += tests/tools/relay.bash tests/tools/sshd.bash \
 	tests/tools/netns.bash
 

@@ -117,25 +117,38 @@ descriptors() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
 more_descriptors() { [ "$(descriptors)" -ge "$1" ]; }
 fewer_descriptors() { [ "$(descriptors)" -le "$1" ]; }
 
-@test "a handshake that was recorded is good for nothing" {
+# recorded ARG...: what worker 0 has said to the coordinator, said again.
+recorded() {
     requires command -v setpriv
     start_relay "a b"
     blobs_job j.json '.epochs = 1000000 | .eval_every = 0'
-    bg log relay_train j.json -r run --pace 5
+    bg log ebsp train j.json -r run --pace 5 "${relay_hosts[@]}" "$@"
     pid=$!
     wait_for run/events.jsonl '"event":"push"'
-    port=$(listening_port "$pid")
+    port=$(sed -n 's/^done: target 127.0.0.1 //p' relay/ports | head -n 1)
     within 20 [ -s relay/a.0.up ]
-    cp relay/a.0.up recorded
-    "$strangers" send "$port" recorded
+    cp relay/a.0.up said
+    "$strangers" send "$port" said
     wait_for run/log "refused"
-    # While the rank is free, too: its host loses the connection.
+    # While the rank is free, too: its host has lost the connection.
+    relay a refuse
     relay a reset
-    "$strangers" send "$port" recorded
+    wait_for run/events.jsonl '"event":"leave"'
+    "$strangers" send "$port" said
+    [ "$(grep -c '"event":"join"' run/events.jsonl)" -eq 2 ]
+    relay a accept
     goes_on
     kill -TERM "$pid"
     finish "$pid"
     [ "$status" -eq 143 ]
+}
+
+@test "a handshake that was recorded is good for nothing" {
+    recorded --insecure
+}
+
+@test "nor is one in TLS" {
+    recorded
 }
 
 @test "a run that all of them visit ends with the same parameters" {

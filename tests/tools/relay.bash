@@ -6,11 +6,12 @@
 #   load ../tools/relay           after `load ebsp`
 #   start_relay "a b" [RULE]...   links a and b; $relay_dir has ports, control
 #                                 and what was sent: a.0.up, a.0.down, ...
+#   stop_relay                    as when its machine goes down
 #   relay_port a                  the port of a link
 #   relay a stall 100             a command, carried out when this returns
 #   relay_said 'a.0 accepted'     it has told so; for `within` or at once
-#   relay_train ARG...            ebsp train whose workers are behind the relay:
-#                                 worker 0 behind the first link, and so on
+#   "$EBSP" train j.json "${relay_hosts[@]}"
+#                                 worker 0 is behind the first link, and so on
 relay_tools=$EBSP_BUILDDIR/tests/tools
 relay_dir=
 
@@ -21,7 +22,9 @@ start_relay() {
     shift
     for rule; do rules+=(-e "$rule"); done
     relay_dir=$BATS_TEST_TMPDIR/relay
-    relay_hosts=$(IFS=, && echo "${links[*]}")
+    # shellcheck disable=SC2034 # for the test that loads this
+    relay_hosts=(--listen 127.0.0.1 --hosts "$(IFS=, && echo "${links[*]}")"
+        --ssh "$relay_tools/ssh-relay $relay_dir")
     mkdir -p "$relay_dir"
     [ -p "$relay_dir/control" ] || mkfifo "$relay_dir/control"
     # Open for reading and writing, so that no writer's end is its own.
@@ -31,6 +34,12 @@ start_relay() {
     relay_pid=$!
     pids+=("$relay_pid")
     wait_for "$relay_dir/ports" "^port ${links[-1]} "
+}
+
+# stop_relay: so that another can be started.
+stop_relay() {
+    kill "$relay_pid" && ended "$relay_pid"
+    rm -r "$relay_dir"
 }
 
 relay_port() { sed -n "s/^port $1 //p" "$relay_dir/ports"; }
@@ -49,13 +58,7 @@ relay() {
 }
 relay_has_done() { [ "$(grep -cxF "done: $2" "$relay_dir/ports")" -gt "$1" ]; }
 
-# relay_train ARG...: for `bg log relay_train` and the like.
-relay_train() {
-    "$EBSP" train "$@" --listen 127.0.0.1 --hosts "$relay_hosts" \
-        --ssh "$relay_tools/ssh-relay $relay_dir"
-}
-
-# listening_port PID: where it listens, the first one.
+# listening_port PID: a port where it listens.
 listening_port() {
     ss -Htnlp | sed -n "s/.*127.0.0.1:\([0-9]*\) .*[(,]pid=$1,.*/\1/p" |
         head -n 1

@@ -116,7 +116,8 @@ set_target(struct relay *r, const char *address, uint64_t port, struct err *err)
 {
     if (port == 0 || port > 65535 ||
         inet_pton(AF_INET, address, &r->target.sin_addr) != 1)
-        return err_set(err, ERR_USAGE, "target: expected ADDRESS PORT");
+        return err_set(err, ERR_USAGE, "target %s %llu: expected ADDRESS PORT",
+                       address, (unsigned long long)port);
     r->target.sin_family = AF_INET;
     r->target.sin_port = htons((uint16_t)port);
     for (size_t i = 0; i < r->n_conns; i++)
