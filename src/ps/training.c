@@ -94,7 +94,7 @@ server_settle(struct server *s)
         return;
     if (events_check(s->c.events, &err) != 0 && !s->log_lost) {
         s->log_lost = true;
-        log_warn(s->c.log, "events", "%s; training goes on without", err.text);
+        log_warn(s->c.log, "events", "%s; training goes on", err.text);
     }
     server_judge_parked(s);
     if (s->phase == SERVER_TRAINING)

@@ -46,7 +46,7 @@ long_job() {
     pid=$!
     within 20 has_coordinator "$pid" none
     within 20 eval 'grep -qs "\"event\":\"push\"" runs/*/events.jsonl'
-    kill -SEGV "$coordinator"
+    kill -ABRT "$coordinator"
     finish "$pid"
     [ "$status" -eq 0 ]
     grep -q "warning: checkpoint_every is 0" log
