@@ -41,6 +41,7 @@ be_worker(char **argv)
         return 4;
     printf("rank %u life %u key %02x\n", j.rank, j.life, j.key[31]);
     fflush(stdout);
+    join_release(&j);
     return getchar() == EOF ? 0 : 5;
 }
 
