@@ -34,6 +34,30 @@ replay_get_shard(const struct replay *p, uint32_t *shard, struct err *err)
     return 0;
 }
 
+int
+replay_check_rest(const struct replay *p, const struct share *s,
+                  struct err *err)
+{
+    struct jcur rest = jcur_key(&p->at, "rest");
+    size_t n;
+
+    if (s->n == 1)
+        return 0;
+    if (jcur_array(&rest, s->n - 1, &n, err) != 0)
+        return -1;
+    for (uint32_t i = 1; i < s->n; i++) {
+        const struct data_cursor *c = &s->cursor[i];
+        const int64_t want[] = {c->epoch, (int64_t)c->first, c->count,
+                                c->shard};
+        struct jcur at = jcur_at(&rest, i - 1);
+
+        for (size_t k = 0; k < ARRAY_LEN(want); k++)
+            if (json_integer_value(json_array_get(at.v, k)) != want[k])
+                return jcur_fail(&at, err, REPLAY_OTHER_JOB);
+    }
+    return 0;
+}
+
 const char *
 replay_describe(const struct replay *p, char *to, size_t cap)
 {
@@ -145,24 +169,24 @@ on_action(struct replay *p, struct err *err)
                    replay_describe(p, then, sizeof then));
 }
 
+static int
+on_idle(struct replay *p, struct err *err)
+{
+    return p->host ? on_action(p, err) : 0;
+}
+
 /* The events that matter; the rest is for people. */
 static const struct kind {
     const char *event;
     int (*handle)(struct replay *p, struct err *err);
 } kinds[] = {
-    {"policy", on_policy},
-    {"join", replay_on_join},
-    {"start", replay_on_start},
-    {"push", replay_on_push},
-    {"retry", replay_on_retry},
-    {"leave", replay_on_leave},
-    {"wake", replay_on_wake},
-    {"add", on_action},
-    {"commit", on_action},
-    {"drop", on_action},
-    {"release", on_action},
-    {"failure", NULL},
-    {"end", on_end},
+    {"policy", on_policy},      {"join", replay_on_join},
+    {"start", replay_on_start}, {"push", replay_on_push},
+    {"retry", replay_on_retry}, {"leave", replay_on_leave},
+    {"wake", replay_on_wake},   {"add", on_action},
+    {"commit", on_action},      {"drop", on_action},
+    {"release", on_action},     {"idle", on_idle},
+    {"failure", NULL},          {"end", on_end},
 };
 
 static const struct kind *

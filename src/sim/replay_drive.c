@@ -138,29 +138,29 @@ compare_order(const struct replay *p, const struct share *s, struct err *err)
                         {"count", s->cursor[0].count, NAN},
                         {"shard", s->cursor[0].shard, 0}};
 
-    return compare(p, JOB, f, ARRAY_LEN(f), err);
+    return compare(p, JOB, f, ARRAY_LEN(f), err) == 0
+               ? replay_check_rest(p, s, err)
+               : -1;
 }
 
-/* Is the next event the release of this worker? */
+/* Does the next event say that no mini-batch was left for the worker?  Which
+ * shard is free for others when its worker is lost the server alone knows. */
 static int
-peek_release(struct replay *p, uint32_t worker, bool *found, struct err *err)
+peek_idle(struct replay *p, uint32_t worker, bool *is_idle, struct err *err)
 {
     int64_t rank = NOBODY;
 
-    *found = false;
+    *is_idle = false;
     if (replay_peek(p, err) != 0)
         return -1;
-    if (p->over || strcmp(p->event, "release") != 0)
+    if (p->over || strcmp(p->event, "idle") != 0)
         return 0;
     if (jcur_int(&p->at, "rank", 0, NOBODY, &rank, err) != 0)
         return -1;
-    *found = rank == worker;
+    *is_idle = rank == worker;
     return 0;
 }
 
-/* That no work was left for a worker is not recorded, and whether a shard of a
- * lost worker is free for others the server alone knows: a release that is
- * recorded had work.  One that is not found none, if there is none. */
 static int
 drive_release(void *ctx, uint32_t worker, const struct host_release *how,
               bool *finished, struct err *err)
@@ -170,28 +170,24 @@ drive_release(void *ctx, uint32_t worker, const struct host_release *how,
                         {"contribution", how->contribution, 0},
                         {"lr_factor", how->lr_factor, 1},
                         {"batch", how->batch, 0}};
-    bool found, over, none;
     uint32_t shard = 0;
+    bool over, none;
 
-    if (peek_release(p, worker, &found, err) != 0)
-        return -1;
-    if (!found && !p->over &&
-        !assign_has(learner_get_ledger(p->l)->assign, worker)) {
-        *finished = true;
-        return 0;
-    }
-    if (expect(p, "release", worker, &over, err) != 0)
+    if (peek_idle(p, worker, finished, err) != 0 ||
+        expect(p, *finished ? "idle" : "release", worker, &over, err) != 0)
         return -1;
     if (over)
         return 0;
+    if (*finished)
+        return assign_has(learner_get_ledger(p->l)->assign, worker)
+                   ? jcur_fail(&p->at, err, REPLAY_OTHER_JOB)
+                   : 0;
     if (compare(p, POLICY, f, ARRAY_LEN(f), err) != 0 ||
         replay_get_shard(p, &shard, err) != 0 ||
         learner_release(p->l, worker, shard, how, &none, err) != 0)
         return -1;
     if (none)
-        return jcur_fail(&p->at, err,
-                         "no mini-batch is left in this job: was job.json "
-                         "changed?");
+        return jcur_fail(&p->at, err, REPLAY_OTHER_JOB);
     return compare_order(p, learner_get_share(p->l, worker), err);
 }
 

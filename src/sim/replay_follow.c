@@ -61,10 +61,8 @@ follow_release(struct replay *p, struct err *err)
     if (none || s->n != how.steps || s->cursor[0].epoch != epoch ||
         s->cursor[0].first != (uint64_t)first ||
         s->cursor[0].count != (uint64_t)count)
-        return jcur_fail(e, err,
-                         "the recorded mini-batch is not the next one of this "
-                         "job: was job.json changed?");
-    return 0;
+        return jcur_fail(e, err, REPLAY_OTHER_JOB);
+    return replay_check_rest(p, s, err);
 }
 
 static int

@@ -12,6 +12,9 @@
 #include "sim/trace.h"
 
 #define REPLAY_MAX_SECONDS 1e9 /* of a recording */
+#define REPLAY_OTHER_JOB                                                       \
+    "the recorded mini-batch is not the next one of this job: was job.json "   \
+    "changed?"
 
 struct replay {
     const struct replay_config *c;
@@ -35,6 +38,9 @@ struct replay {
 int replay_get_rank(const struct replay *p, uint32_t *rank, struct err *err);
 /* The shard that a release has its mini-batches from. */
 int replay_get_shard(const struct replay *p, uint32_t *shard, struct err *err);
+/* The mini-batches of a release behind its first one are those of `s`. */
+int replay_check_rest(const struct replay *p, const struct share *s,
+                      struct err *err);
 /* "release of worker 3" for the current event; returns `to`. */
 const char *replay_describe(const struct replay *p, char *to, size_t cap);
 /* To the next event that matters; sets p->over at the end.  0 or -1. */

@@ -132,6 +132,13 @@ one_step(struct compute *c, const struct msg_cursor *at, struct msg_push *told,
     return 0;
 }
 
+void
+compute_forget(struct compute *c)
+{
+    optim_free(c->local);
+    c->local = NULL;
+}
+
 int
 compute_order(struct compute *c, const struct msg_order *o,
               struct msg_push *told, const float **push, struct err *err)

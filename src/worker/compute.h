@@ -40,6 +40,10 @@ int compute_init(struct compute *c, const struct compute_setup *setup,
                  struct err *err);
 void compute_release(struct compute *c);
 
+/* What earlier orders have left behind, the momentum of local steps, is gone:
+ * to the coordinator a worker that comes back is a new one. */
+void compute_forget(struct compute *c);
+
 /* Executes an order on c->params; fills iteration, version, samples, correct,
  * n_steps, loss, norm, data_ns and compute_ns of `told`, and *push. */
 int compute_order(struct compute *c, const struct msg_order *o,

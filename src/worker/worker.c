@@ -115,10 +115,11 @@ say(struct worker *w, uint16_t type, struct buf *body, const void *bulk,
 static void
 send_ready(struct worker *w)
 {
-    const struct compute *c = thinker_get_compute(w->thinker);
+    struct compute *c = thinker_get_compute(w->thinker);
     struct buf body = BUF_INIT(256);
     struct msg_ready m;
 
+    compute_forget(c); /* its last order may be lost: computed or not */
     w->push_sent_ns = clock_now_ns();
     if (w->ready_ns == 0)
         w->ready_ns = w->push_sent_ns;

@@ -45,6 +45,33 @@ alone() {
         driven
         json_true o.json '.samples == 1920'
     done
+    sed -i 's/"rest":\[\[\(.\),/"rest":[[9\1,/' run/events.jsonl
+    expect 3 replay run
+    stderr_has "rest[0]: the recorded mini-batch is not the next one"
+    expect 3 replay run --follow
+    stderr_has "rest[0]: the recorded mini-batch is not the next one"
+}
+
+@test "a run that lost workers is repeated, bits and all" {
+    local spec train pid
+    blobs_job dynamic.json '.epochs = 40'
+    blobs_job iid.json '.epochs = 40 | .assignment = {"type": "iid"}'
+    while read -r job spec; do
+        rm -rf run
+        bg train.log ebsp train "$job.json" -r run -q -n 3 --pace 4 -p "$spec"
+        train=$!
+        wait_for run/events.jsonl '"event":"push","rank":2'
+        pid=$(jq -r 'select(.event == "ready" and .rank == 2) | .pid' \
+            run/events.jsonl)
+        kill -KILL "$pid"
+        finish "$train"
+        [ "$status" -eq 0 ]
+        grep -q '"event":"leave","rank":2' run/events.jsonl
+        driven
+    done <<'END'
+dynamic asp
+iid elasticbsp:between=local
+END
 }
 
 # lazy FILE.so [FLAG...]: a policy whose timer releases, and not the push.
@@ -233,7 +260,7 @@ recording() {
     # and comes back
     recording "${begin[@]}" 'release 0 0' 'release 1 20' 'leave 1' 'join 1' \
         'release 1 20' 'push 0' 'add 0' commit 'release 0 40' \
-        'push 1' 'add 1' commit 'push 0' 'add 0' commit
+        'push 1' 'add 1' commit 'idle 1' 'push 0' 'add 0' commit 'idle 0'
 }
 
 @test "the shard of a lost worker is for the others" {
@@ -254,10 +281,10 @@ recording() {
     mkdir run
     blobs_job run/job.json '.data.train = 40 | .epochs = 1'
     recording "${begin[@]}" 'release 0 0' 'release 1 20' \
-        'push 0' 'add 0' commit 'push 1' 'add 1' commit
+        'push 0' 'add 0' commit 'idle 0' 'push 1' 'add 1' commit
     stale=$hash
     recording "${begin[@]}" 'release 0 0' 'release 1 20' \
-        'push 0' 'add 0' commit 'retry 1' 'push 1' 'add 1' commit
+        'push 0' 'add 0' commit 'idle 0' 'retry 1' 'push 1' 'add 1' commit
     [ "$hash" != "$stale" ]
     fresh=$hash
     jq '.workers = 1' run/job.json >x && mv x run/job.json
