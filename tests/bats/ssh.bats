@@ -273,6 +273,23 @@ END
     within 20 no_processes
 }
 
+@test "ebsp ctl adds a worker on another host" {
+    start_hosts
+    train_on 127.0.0.1 --set faults.max_workers=3
+    expect 0 ctl run add-worker 127.0.0.2
+    within 30 grep -q '"join".*"rank":1' run/events.jsonl
+    [ "$(remote_workers | wc -l)" -eq 2 ]
+    run_ebsp ctl run add-worker 'x;y'
+    [ "$status" -eq 3 ]
+    stderr_has 'got "x;y"'
+    # no way there, or one that begins where nobody listens
+    run_ebsp ctl run add-worker 192.0.2.7
+    [[ $status = [35] && $stderr == *192.0.2.7* ]]
+    expect 0 ctl run stop
+    finish "$train"
+    within 20 no_processes
+}
+
 # raw_job: a data set of 2 MiB and a bit, which takes several chunks.
 raw_job() {
     mkdir data
@@ -292,6 +309,23 @@ END
 # cached: the data sets that the hosts have; inode and size.
 cached() {
     find "$sshd_dir/home/.cache/ebsp/data" -type f -size +0 -printf '%i %s\n'
+}
+
+@test "--remote-data-dir: the data set lies elsewhere there" {
+    start_hosts
+    raw_job
+    cp -r data there
+    hosts=127.0.0.1 ssh_train --data-dir data --remote-data-dir "$PWD/there"
+    [ "$status" -eq 0 ]
+    rm -r run
+    hosts=127.0.0.1 ssh_train --data-dir data --remote-data-dir "$PWD/absent"
+    [ "$status" -eq 3 ]
+    stderr_has "no \"set.json\" in \"$PWD/absent\""
+    rm -r run
+    printf x | dd of=there/train.bin conv=notrunc status=none
+    hosts=127.0.0.1 ssh_train --data-dir data --remote-data-dir "$PWD/there"
+    [ "$status" -eq 3 ]
+    stderr_has 'has other data: hash'
 }
 
 @test "--push-data: each host gets the data set once, and keeps it" {
