@@ -9,6 +9,7 @@
 /* Before the next try to start what has failed: it doubles. */
 #define BACKOFF_NS     (NS_PER_S / 10)
 #define MAX_BACKOFF_NS (10 * NS_PER_S)
+#define MAX_CUTS       8 /* in a row without a push: coming back is no use */
 
 uint32_t
 server_count(const struct server *s, enum session_state first,
@@ -100,6 +101,15 @@ leave_policy(struct server *s, struct session *w, const char *why)
 void
 server_session_cut(struct server *s, struct session *w, const char *why)
 {
+    char text[WIRE_TEXT_CAP];
+
+    if (s->phase < SERVER_ENDING && ++w->cuts > MAX_CUTS) {
+        str_printf(text, sizeof text,
+                   "its connection was lost %u times without a push: %s",
+                   w->cuts, why);
+        server_session_lost(s, w, ERR_WORKERS, text);
+        return;
+    }
     session_detach(w);
     leave_policy(s, w, why);
     if (s->phase >= SERVER_ENDING) {
@@ -120,6 +130,13 @@ is_hopeless(const struct server *s, const struct session *w, enum err_code code)
 {
     return s->phase == SERVER_STARTING && w->life == 0 && code != ERR_WORKERS &&
            code != ERR_SYS;
+}
+
+static void
+describe(const struct session *w, const char *why, char *to, size_t cap)
+{
+    str_printf(to, cap, "worker %u%s%s%s: %s", w->rank, *w->host ? " (" : "",
+               w->host, *w->host ? ")" : "", why);
 }
 
 static void
@@ -162,14 +179,24 @@ replace(struct session *w)
     w->since_ns = clock_now_ns();
     w->start_at_ns = w->since_ns + wait;
     w->confessed = false;
+    w->cuts = 0;
     w->beats = w->steps = (struct habit){0};
 }
 
 static void
-drop(struct server *s, struct session *w)
+drop(struct server *s, struct session *w, const char *text)
 {
+    uint32_t left;
+
     w->state = SESSION_ABSENT;
     check_enough(s);
+    if (s->phase >= SERVER_ENDING) { /* its end tells the first loss */
+        log_info(s->c.log, "server", "%s", text);
+        return;
+    }
+    left = server_count_hopes(s);
+    log_warn(s->c.log, "server", "%s\ngoing on with %u worker%s", text, left,
+             left == 1 ? "" : "s");
     begin_if_complete(s);
 }
 
@@ -182,8 +209,7 @@ server_session_lost(struct server *s, struct session *w, enum err_code code,
     char text[sizeof err.text];
     bool again;
 
-    str_printf(text, sizeof text, "worker %u%s%s%s: %s", w->rank,
-               *w->host ? " (" : "", w->host, *w->host ? ")" : "", why);
+    describe(w, why, text, sizeof text);
     session_detach(w);
     leave_policy(s, w, why);
     if (s->phase >= SERVER_ENDING) {
@@ -208,10 +234,22 @@ server_session_lost(struct server *s, struct session *w, enum err_code code,
                  w->restarts + 1, f->max_restarts);
         replace(w);
     } else {
-        log_warn(s->c.log, "server", "%s\ngoing on with %u workers", text,
-                 server_count_hopes(s) - 1);
-        drop(s, w);
+        drop(s, w, text);
     }
+}
+
+void
+server_session_missed(struct server *s, struct session *w)
+{
+    char text[sizeof s->first_loss.text];
+
+    describe(w, w->why, text, sizeof text);
+    s->n_lost++;
+    err_set(&s->first_loss, ERR_WORKERS, "%s", text);
+    lost_event(s, w, w->why, "end");
+    log_warn(s->c.log, "server", "%s\nit has not come back by the end", text);
+    if (w->has_process)
+        s->c.starter->kill(s->c.starter_ctx, w->rank);
 }
 
 void
@@ -237,6 +275,7 @@ server_session_gone(struct server *s, struct session *w)
         return;
     session_detach(w);
     w->state = SESSION_ABSENT;
+    w->since_ns = clock_now_ns();
     server_check_over(s);
 }
 

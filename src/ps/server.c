@@ -13,6 +13,14 @@
 
 /* ---- life ---------------------------------------------------------------- */
 
+/* A process that is still to be started cannot be who it says it is. */
+static bool
+is_awaited(const struct session *w, uint32_t life)
+{
+    return life == w->life && w->start_at_ns == 0 &&
+           w->state != SESSION_ABSENT && w->state != SESSION_STOPPING;
+}
+
 static int
 on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
         struct err *err)
@@ -27,16 +35,16 @@ on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
     w = &s->session[hello->rank];
     if (s->phase >= SERVER_ENDING)
         return err_set(err, ERR_FAIL, "the run is ending");
-    if (hello->life != w->life || w->state == SESSION_ABSENT ||
-        w->state == SESSION_STOPPING)
-        return err_set(err, ERR_FAIL, "worker %u is not waited for any more",
-                       w->rank);
-    if (w->conn) { /* it knows of a cut that we have not noticed */
+    if (is_awaited(w, hello->life) && w->conn) {
+        /* it knows of a cut that we have not noticed */
         server_session_cut(s, w, "it connected again");
         server_settle(s);
-        if (s->phase >= SERVER_ENDING)
-            return err_set(err, ERR_FAIL, "the run is ending");
     }
+    if (s->phase >= SERVER_ENDING)
+        return err_set(err, ERR_FAIL, "the run is ending");
+    if (!is_awaited(w, hello->life))
+        return err_set(err, ERR_FAIL, "worker %u is not waited for any more",
+                       w->rank);
     w->rejoins += w->state == SESSION_CUT;
     session_attach(w, c, hello);
     events_begin(s->c.events, clock_now_ns(), "hello");

@@ -52,19 +52,22 @@ struct session {
     int64_t held_since_ns; /* push complete, or ready */
     int64_t ordered_ns;    /* when its order was sent */
 
-    int64_t since_ns;        /* of EXPECTED and CUT */
+    int64_t since_ns;        /* of the state, where it has a limit */
     int64_t start_at_ns;     /* EXPECTED: when to start it; 0: it is started */
     char why[WIRE_TEXT_CAP]; /* CUT: what is known of the reason */
     int64_t heard_ns;        /* last BEAT */
     struct habit beats, steps;
     size_t queued; /* bytes to be sent when last looked at */
     int64_t moved_ns;
+    bool fetched; /* it has asked for the data set */
 
     bool bad;           /* its last push was rejected ... */
     bool parked;        /* ... and what to do is undecided */
     bool is_finite;     /* ... as an outlier only */
-    uint64_t good_base; /* version that its last good push was based on */
+    uint64_t good_base; /* version that its last good push was based on,
+                         * plus 1; 0: there was none */
     uint32_t restarts, rejoins, bad_pushes;
+    uint32_t cuts; /* since its last push */
 
     uint64_t iterations;                  /* pushes received */
     int64_t held_ns;                      /* sum of waiting at the policy */
@@ -186,6 +189,8 @@ void server_session_cut(struct server *s, struct session *w, const char *why);
 /* It will not come back.  Replaces, drops or aborts. */
 void server_session_lost(struct server *s, struct session *w,
                          enum err_code code, const char *why);
+/* The end has come before it came back. */
+void server_session_missed(struct server *s, struct session *w);
 /* It is not wanted any more. */
 void server_session_dismiss(struct server *s, struct session *w,
                             const char *why);

@@ -28,6 +28,7 @@ session_attach(struct session *w, struct conn *c, const struct msg_hello *hello)
     w->state = SESSION_JOINED;
     w->since_ns = w->heard_ns = w->moved_ns = clock_now_ns();
     w->queued = 0;
+    w->fetched = false;
     conn_set_handlers(c, &session_handlers, w);
     conn_set_limits(c, MAX_BODY, vector_bytes(w));
 }
@@ -44,12 +45,11 @@ session_detach(struct session *w)
     w->conn = NULL;
 }
 
+/* Whoever tells of it says which worker it was. */
 static int
-out_of_place(const struct session *w, const struct frame_head *h,
-             struct err *err)
+out_of_place(const struct frame_head *h, struct err *err)
 {
-    return err_set(err, ERR_PROTO, "worker %u: unexpected %s", w->rank,
-                   msg_name(h->type));
+    return err_set(err, ERR_PROTO, "unexpected %s", msg_name(h->type));
 }
 
 static int
@@ -65,30 +65,30 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     (void)body;
     switch (h->type) {
     case MSG_READY:
-    case MSG_FETCH:
-        if (w->state != SESSION_JOINED || h->bulk_len)
-            return out_of_place(w, h, err);
+    case MSG_FETCH: /* once: it puts off the deadline for READY */
+        if (w->state != SESSION_JOINED || h->bulk_len ||
+            (h->type == MSG_FETCH && w->fetched))
+            return out_of_place(h, err);
         return 0;
     case MSG_PUSH:
         /* one may still be on its way when the run ends */
         if (!running && w->state != SESSION_STOPPING)
-            return out_of_place(w, h, err);
+            return out_of_place(h, err);
         if (h->bulk_len != vector_bytes(w))
-            return err_set(err, ERR_PROTO,
-                           "worker %u: push of %llu bytes, expected %llu",
-                           w->rank, (unsigned long long)h->bulk_len,
+            return err_set(err, ERR_PROTO, "push of %llu bytes, expected %llu",
+                           (unsigned long long)h->bulk_len,
                            (unsigned long long)vector_bytes(w));
         *bulk = w->push;
         return 0;
     case MSG_BYE:
         if (w->state != SESSION_STOPPING || h->bulk_len)
-            return out_of_place(w, h, err);
+            return out_of_place(h, err);
         return 0;
     case MSG_BEAT:
     case MSG_ERROR:
-        return h->bulk_len ? out_of_place(w, h, err) : 0;
+        return h->bulk_len ? out_of_place(h, err) : 0;
     default:
-        return out_of_place(w, h, err);
+        return out_of_place(h, err);
     }
 }
 
@@ -99,6 +99,16 @@ on_fed(void *ctx)
     struct session *w = ctx;
 
     w->since_ns = clock_now_ns();
+}
+
+/* What a worker says that something has taken is at most what has passed. */
+static void
+at_most(int64_t *ns, int64_t since_ns)
+{
+    int64_t passed = clock_now_ns() - since_ns;
+
+    if (*ns > passed)
+        *ns = passed;
 }
 
 static int
@@ -112,20 +122,18 @@ on_ready(struct session *w, const void *body, size_t n, struct err *err)
     if (m.n_floats != s->t->n_floats ||
         m.segments_hash != segtab_fingerprint(s->t))
         return err_set(err, ERR_PROTO,
-                       "worker %u (%s) has built another network from the "
-                       "same job",
-                       w->rank, w->host);
+                       "it has built another network from the same job");
     if (m.data_hash != s->c.data->hash)
         return err_set(err, ERR_CONFIG,
-                       "worker %u (%s) has other data: hash %016llx, expected "
-                       "%016llx",
-                       w->rank, w->host, (unsigned long long)m.data_hash,
+                       "it has other data: hash %016llx, expected %016llx",
+                       (unsigned long long)m.data_hash,
                        (unsigned long long)s->c.data->hash);
     if (!w->push)
         w->push = mem_alloc_aligned(vector_bytes(w));
     if (!w->push)
         return err_nomem(err);
     w->setup_ns = m.setup_ns;
+    at_most(&w->setup_ns, s->made_ns);
     w->held_since_ns = clock_now_ns();
     w->state = SESSION_READY;
     server_session_ready(s, w);
@@ -140,10 +148,13 @@ on_push(struct session *w, const void *body, size_t n, struct err *err)
     if (msg_get_push(&w->told, body, n, err) != 0)
         return -1;
     if (w->told.iteration != w->share.iteration ||
+        w->told.version != w->share.version ||
         w->told.samples != w->share.samples || w->told.n_steps != w->share.n)
-        return err_set(err, ERR_PROTO,
-                       "worker %u: push does not answer its order", w->rank);
+        return err_set(err, ERR_PROTO, "push does not answer its order");
+    at_most(&w->told.data_ns, w->ordered_ns);
+    at_most(&w->told.compute_ns, w->ordered_ns);
     w->iterations++;
+    w->cuts = 0;
     server_pushed(w->server, w);
     return 0;
 }
@@ -156,6 +167,12 @@ on_bye(struct session *w, const void *body, size_t n, struct err *err)
 
     if (msg_get_bye(&m, body, n, err) != 0)
         return -1;
+    at_most(&m.wall_ns, w->server->made_ns);
+    at_most(&m.data_ns, w->server->made_ns);
+    at_most(&m.compute_ns, w->server->made_ns);
+    at_most(&m.push_ns, w->server->made_ns);
+    at_most(&m.wait_ns, w->server->made_ns);
+    at_most(&m.pull_ns, w->server->made_ns);
     w->bye.iterations += m.iterations;
     w->bye.wall_ns += m.wall_ns;
     w->bye.data_ns += m.data_ns;
@@ -182,6 +199,7 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     case MSG_READY:
         return on_ready(w, body, h->body_len, err);
     case MSG_FETCH:
+        w->fetched = true;
         return feeder_start(w->server->feeder, c, body, h->body_len, on_fed, w,
                             err);
     case MSG_PUSH:
@@ -384,6 +402,8 @@ session_stop(struct session *w)
     bool reads = w->state == SESSION_JOINED;
 
     if (!w->conn) {
+        if (w->state == SESSION_CUT && w->server->phase == SERVER_ENDING)
+            server_session_missed(w->server, w);
         w->state = SESSION_ABSENT;
         return;
     }

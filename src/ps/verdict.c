@@ -12,7 +12,7 @@
 struct others {
     uint32_t n, bad;
     bool witness; /* one did well on parameters at least as new */
-    bool awaited; /* one that has not failed is at work */
+    bool awaited; /* one that has not failed is at work, or will be */
     bool finite;  /* all bad ones are outliers only */
 };
 
@@ -24,7 +24,7 @@ ask_others(const struct server *s, const struct session *w)
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         const struct session *v = &s->session[i];
 
-        if (v == w || v->state != SESSION_READY)
+        if (v == w || v->state < SESSION_EXPECTED || v->state > SESSION_CUT)
             continue;
         o.n++;
         if (v->bad) {
@@ -32,8 +32,9 @@ ask_others(const struct server *s, const struct session *w)
             o.finite &= v->is_finite;
             continue;
         }
-        o.witness |= v->iterations > 0 && v->good_base >= w->told.version;
-        o.awaited |= host_get_state(s->host, i) == HOST_RUNNING;
+        o.witness |= v->good_base > w->told.version;
+        o.awaited |= (v->state != SESSION_READY && v->state != SESSION_IDLE) ||
+                     host_get_state(s->host, i) == HOST_RUNNING;
     }
     return o;
 }
@@ -41,9 +42,14 @@ ask_others(const struct server *s, const struct session *w)
 static void
 diverged(struct server *s, const struct session *w)
 {
-    const struct msg_push *m = &w->told;
-    bool loss = !isfinite(m->loss);
+    const struct msg_push *m;
+    bool loss;
 
+    for (uint32_t i = 0; w->is_finite && i < s->n_sessions; i++)
+        if (s->session[i].bad && !s->session[i].is_finite)
+            w = &s->session[i]; /* that tells more */
+    m = &w->told;
+    loss = !isfinite(m->loss);
     server_failf(s, ERR_DIVERGED,
                  "diverged: %s is %s in iteration %llu of worker %u (%s), "
                  "epoch %.2f; try a lower learning rate (now %g) or "
@@ -64,6 +70,8 @@ convict(struct server *s, struct session *w)
 
     w->parked = false;
     if (w->bad_pushes > server_faults(s)->max_bad_pushes) {
+        err_set(&s->first_loss, ERR_WORKERS,
+                "worker %u (%s): too many bad pushes", w->rank, w->host);
         server_session_dismiss(s, w, "too many bad pushes");
         return;
     }
@@ -116,7 +124,7 @@ server_judge(struct server *s, struct session *w)
 
     if (v == GUARD_GOOD) {
         w->bad = false;
-        w->good_base = m->version;
+        w->good_base = m->version + 1;
         guard_accept(&s->guard, w->share.contribution, m->norm);
         return true;
     }

@@ -4,14 +4,13 @@
 #include "base/str.h"
 #include "ps/server_impl.h"
 
-#define STOP_LIMIT_NS (10 * NS_PER_S) /* for workers to say goodbye */
+#define STOP_LIMIT_NS (10 * NS_PER_S) /* to say goodbye, then to end */
 #define EXIT_GRACE_NS                                                          \
-    (3 * NS_PER_S)                     /* from a lost connection to its reason \
-                                        */
-#define QUIET_NS       (10 * NS_PER_S) /* without any event: say who is slow */
-#define BEAT_NS        NS_PER_S        /* our own sign of life */
-#define LATE_NS        NS_PER_S        /* between ticks: we did not look */
-#define MAX_BEAT_QUEUE ((size_t)64 << 10)
+    (3 * NS_PER_S)               /* from a lost connection to its reason       \
+                                  */
+#define QUIET_NS (10 * NS_PER_S) /* without any event: say who is slow */
+#define BEAT_NS  NS_PER_S        /* our own sign of life */
+#define LATE_NS  NS_PER_S        /* between ticks: we did not look */
 
 static double
 seconds(int64_t ns)
@@ -40,21 +39,25 @@ tell_silence(struct server *s, int64_t now)
 
 /* ---- one worker ---------------------------------------------------------- */
 
+/* How long something lasts, without what we ourselves have slept. */
+static int64_t
+lasted(const struct server *s, int64_t since_ns, int64_t now)
+{
+    return now - (since_ns > s->excused_ns ? since_ns : s->excused_ns);
+}
+
 /* Stopped, cut off, or its host is gone. */
 static bool
 is_silent(struct server *s, struct session *w, int64_t now)
 {
     const struct habit_bounds *b = &server_faults(s)->silence;
-    int64_t heard = conn_get_last_heard(w->conn);
+    int64_t silence = lasted(s, conn_get_last_heard(w->conn), now);
     char limit[160], why[320];
 
-    if (heard < s->excused_ns)
-        heard = s->excused_ns;
-    if (now - heard <= habit_limit_ns(&w->beats, b))
+    if (silence <= habit_limit_ns(&w->beats, b))
         return false;
     str_printf(why, sizeof why, "no sign of life for %.1f s (limit %s)",
-               seconds(now - heard),
-               habit_text(&w->beats, b, limit, sizeof limit));
+               seconds(silence), habit_text(&w->beats, b, limit, sizeof limit));
     server_session_cut(s, w, why);
     return true;
 }
@@ -87,7 +90,7 @@ is_stuck(struct server *s, struct session *w, int64_t now)
     char limit[160], why[320];
 
     if (w->parked || host_get_state(s->host, w->rank) != HOST_RUNNING ||
-        now - w->ordered_ns <= habit_limit_ns(&w->steps, b))
+        lasted(s, w->ordered_ns, now) <= habit_limit_ns(&w->steps, b))
         return false;
     str_printf(
         why, sizeof why, "iteration %llu has taken %.1f s so far (limit %s)",
@@ -100,6 +103,8 @@ is_stuck(struct server *s, struct session *w, int64_t now)
 static void
 check_start(struct server *s, struct session *w, int64_t now)
 {
+    int64_t limit = s->c.start_timeout_ms * (NS_PER_S / 1000), iteration;
+    bool reads = w->state == SESSION_JOINED;
     char why[120];
 
     if (w->start_at_ns) {
@@ -107,12 +112,17 @@ check_start(struct server *s, struct session *w, int64_t now)
             server_session_start(s, w);
         return;
     }
-    if (now - w->since_ns <= s->c.start_timeout_ms * (NS_PER_S / 1000))
+    if (reads && w->steps.n > 0) { /* first it ends what it was computing */
+        iteration = habit_limit_ns(&w->steps, &server_faults(s)->iteration);
+        limit = iteration > limit ? iteration : limit;
+    }
+    if (lasted(s, w->since_ns, now) <= limit)
         return;
     str_printf(why, sizeof why, "it is not ready after %.0f s: %s",
                seconds(now - w->since_ns),
-               w->state == SESSION_JOINED ? "it still reads job and data"
-                                          : "it has not connected");
+               !reads           ? "it has not connected"
+               : w->steps.n > 0 ? "it still computes"
+                                : "it still reads job and data");
     server_session_lost(s, w, ERR_WORKERS, why);
 }
 
@@ -124,14 +134,14 @@ check_cut(struct server *s, struct session *w, int64_t now)
 
     if (f->on_loss == ON_LOSS_ABORT && limit > EXIT_GRACE_NS)
         limit = EXIT_GRACE_NS; /* its process may still tell a better reason */
-    if (now - w->since_ns > limit)
+    if (lasted(s, w->since_ns, now) > limit)
         server_session_lost(s, w, ERR_WORKERS, w->why);
 }
 
 static void
 check_stopping(struct server *s, struct session *w, int64_t now)
 {
-    if (now - w->since_ns <= STOP_LIMIT_NS)
+    if (lasted(s, w->since_ns, now) <= STOP_LIMIT_NS)
         return;
     log_warn(s->c.log, "server", "worker %u did not say goodbye", w->rank);
     if (w->has_process)
@@ -139,11 +149,22 @@ check_stopping(struct server *s, struct session *w, int64_t now)
     server_session_gone(s, w);
 }
 
+/* It said goodbye, and does not go. */
+static void
+check_gone(struct server *s, struct session *w, int64_t now)
+{
+    if (!w->has_process || lasted(s, w->since_ns, now) <= STOP_LIMIT_NS)
+        return;
+    w->since_ns = now;
+    s->c.starter->kill(s->c.starter_ctx, w->rank);
+}
+
 static void
 check_session(struct server *s, struct session *w, int64_t now)
 {
     switch (w->state) {
     case SESSION_ABSENT:
+        check_gone(s, w, now);
         break;
     case SESSION_EXPECTED:
         check_start(s, w, now);
@@ -178,7 +199,9 @@ give_sign_of_life(struct server *s, int64_t now)
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         const struct session *w = &s->session[i];
 
-        if (w->conn && conn_get_queued(w->conn) < MAX_BEAT_QUEUE)
+        /* Whatever is on its way is one, too; and what waits must not look
+         * as if it moved (is_deaf). */
+        if (w->conn && conn_get_queued(w->conn) == 0)
             (void)conn_send(w->conn, MSG_BEAT, NULL, 0, NULL, 0, NULL, NULL,
                             NULL);
     }
@@ -212,6 +235,8 @@ server_on_tick(uv_timer_t *t)
     if (s->tick_ns && now - s->tick_ns > LATE_NS)
         s->excused_ns = now; /* what came meanwhile is not read yet */
     s->tick_ns = now;
+    if (s->now_ns < now)
+        s->now_ns = now; /* of what this tick finds out */
     events_flush(s->c.events);
     give_sign_of_life(s, now);
     for (uint32_t i = 0; i < s->n_sessions && s->phase != SERVER_OVER; i++)
