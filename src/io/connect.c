@@ -170,7 +170,8 @@ explain(const struct connector *k, struct err *e)
         *e = tls;
         return;
     }
-    err_set(e, ERR_PROTO,
+    /* In TLS both have proved the key by now, so this is the network, too. */
+    err_set(e, k->how.tls ? ERR_SYS : ERR_PROTO,
             k->challenged ? "the coordinator closed the connection instead of "
                             "saying WELCOME; another run's key?"
                           : "the coordinator closed the connection");
