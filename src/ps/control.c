@@ -201,12 +201,15 @@ do_add(struct control *c, struct local_peer *p, const struct control_request *q)
 }
 
 static void
-do_remove(struct control *c, struct local_peer *p,
-          const struct control_request *q)
+do_with_rank(struct control *c, struct local_peer *p,
+             const struct control_request *q)
 {
     struct err e = ERR_INIT;
+    int r = q->verb == CONTROL_CUT
+                ? server_cut_worker(c->server, q->rank, &e)
+                : server_remove_worker(c->server, q->rank, &e);
 
-    if (server_remove_worker(c->server, q->rank, &e) != 0)
+    if (r != 0)
         local_answer_err(p, &e);
     else
         answer_json(p, json_pack("{s:b}", "ok", 1));
@@ -242,7 +245,8 @@ on_request(void *ctx, struct local_peer *p, const char *line, size_t n)
         do_add(c, p, &q);
         break;
     case CONTROL_REMOVE_WORKER:
-        do_remove(c, p, &q);
+    case CONTROL_CUT:
+        do_with_rank(c, p, &q);
         break;
     }
 }

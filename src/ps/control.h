@@ -29,7 +29,8 @@ enum control_verb {
     CONTROL_CHECKPOINT,
     CONTROL_STOP,
     CONTROL_ADD_WORKER,
-    CONTROL_REMOVE_WORKER
+    CONTROL_REMOVE_WORKER,
+    CONTROL_CUT
 };
 
 struct control_request {
@@ -39,7 +40,7 @@ struct control_request {
     double wait_s;
     char host[CONTROL_HOST_CAP]; /* add-worker */
     uint32_t slots;              /* add-worker: so many of them */
-    uint32_t rank;               /* remove-worker */
+    uint32_t rank;               /* remove-worker, cut */
 };
 
 /* Any bytes; what is not a request is ERR_PROTO with the reason, a host that

@@ -21,6 +21,7 @@ static const struct {
     [CONTROL_STOP] = {"stop", {"do", "wait"}},
     [CONTROL_ADD_WORKER] = {"add-worker", {"do", "host", "slots"}},
     [CONTROL_REMOVE_WORKER] = {"remove-worker", {"do", "rank"}},
+    [CONTROL_CUT] = {"cut", {"do", "rank"}},
 };
 
 static int
@@ -81,7 +82,8 @@ control_read(struct control_request *to, const char *line, size_t n,
         if (rc == 0)
             rc = jcur_int_or(&c, "slots", 1, CONTROL_MAX_SLOTS, &slots, &why);
     }
-    if (rc == 0 && to->verb == CONTROL_REMOVE_WORKER)
+    if (rc == 0 &&
+        (to->verb == CONTROL_REMOVE_WORKER || to->verb == CONTROL_CUT))
         rc = jcur_int(&c, "rank", 0, UINT32_MAX, &rank, &why);
     to->slots = (uint32_t)slots;
     to->rank = (uint32_t)rank;

@@ -59,6 +59,22 @@ server_remove_worker(struct server *s, uint32_t rank, struct err *err)
 }
 
 int
+server_cut_worker(struct server *s, uint32_t rank, struct err *err)
+{
+    struct session *w = rank < s->n_sessions ? &s->session[rank] : NULL;
+
+    if (!w || !w->conn)
+        return err_set(err, ERR_USAGE, "there is no connection of worker %u",
+                       rank);
+    if (s->phase >= SERVER_ENDING || w->state == SESSION_STOPPING)
+        server_session_gone(s, w);
+    else
+        server_session_cut(s, w, "cut off on demand");
+    server_settle(s);
+    return 0;
+}
+
+int
 server_ask_checkpoint(struct server *s, struct err *err)
 {
     if (s->phase != SERVER_TRAINING)

@@ -72,6 +72,8 @@ int server_add_worker(struct server *s, const char *host, uint32_t *rank,
                       struct err *err);
 /* It is told to stop at once; its mini-batch goes back. */
 int server_remove_worker(struct server *s, uint32_t rank, struct err *err);
+/* Drops its connection, as a network may do at any time. */
+int server_cut_worker(struct server *s, uint32_t rank, struct err *err);
 /* A checkpoint of now; server_get_checkpoint tells when it is written. */
 int server_ask_checkpoint(struct server *s, struct err *err);
 /* How many this session could not write, and why the last one of them. */

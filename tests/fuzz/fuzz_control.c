@@ -22,7 +22,7 @@ expect(int holds)
 static void
 check_request(const struct control_request *q)
 {
-    expect(q->verb <= CONTROL_REMOVE_WORKER);
+    expect(q->verb <= CONTROL_CUT);
     expect(q->wait_s >= 0 && q->wait_s <= CONTROL_MAX_WAIT);
     expect(q->slots >= 1 && q->slots <= CONTROL_MAX_SLOTS);
     expect(memchr(q->host, '\0', sizeof q->host) != NULL);

@@ -40,6 +40,9 @@ test_requests(void)
     ok(!read_text(&q, "{\"do\":\"remove-worker\",\"rank\":4294967295}", &e) &&
            q.verb == CONTROL_REMOVE_WORKER && q.rank == UINT32_MAX,
        "remove-worker");
+    ok(!read_text(&q, "{\"do\":\"cut\",\"rank\":1}", &e) &&
+           q.verb == CONTROL_CUT && q.rank == 1,
+       "cut");
 }
 
 static void
@@ -54,7 +57,7 @@ test_refused(void)
         {"{}", "do: expected a string, got nothing"},
         {"{\"do\":1}", "do: expected a string, got 1"},
         {"{\"do\":\"halt\"}", "expected one of status, checkpoint, stop, "
-                              "add-worker, remove-worker, got \"halt\""},
+                              "add-worker, remove-worker, cut, got \"halt\""},
         {"{\"do\":\"status\",\"rank\":1}", "rank: unknown key"},
         {"{\"do\":\"stop\",\"wiat\":1}", "did you mean \"wait\"?"},
         {"{\"do\":\"stop\",\"do\":\"stop\"}", "duplicate"},
