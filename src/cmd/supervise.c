@@ -26,6 +26,7 @@ struct parent {
     int fd;                  /* where the coordinator tells */
     pid_t child;
     bool asked;            /* somebody wants the run to end */
+    unsigned vain;         /* sessions in a row in which no training began */
     struct supervised *me; /* run: "" until training has begun */
 };
 
@@ -153,6 +154,7 @@ read_told(struct parent *p)
 
     if (n > 0)
         p->me->run[n] = '\0';
+    p->vain = n > 0 ? 0 : p->vain + 1;
     close(p->fd);
 }
 
@@ -165,12 +167,13 @@ die_by(const struct parent *p, int signum)
     exit(128 + signum); /* it was blocked when we were started */
 }
 
+/* It doubles while nothing comes of it. */
 static unsigned
-backoff(unsigned restarts)
+backoff(unsigned vain)
 {
     unsigned s = 1;
 
-    while (--restarts > 0 && s < LAST_BACKOFF_S)
+    while (vain-- > 0 && s < LAST_BACKOFF_S)
         s *= 2;
     return s < LAST_BACKOFF_S ? s : LAST_BACKOFF_S;
 }
@@ -239,7 +242,7 @@ judge(const struct parent *p, int status, uint32_t restarts,
     fprintf(stderr,
             "ebsp train: the coordinator %s: it goes on in %u s from the "
             "newest checkpoint of %s (restart %u of %u)\n",
-            how, backoff(restarts + 1), p->me->run, restarts + 1, max_restarts);
+            how, backoff(p->vain), p->me->run, restarts + 1, max_restarts);
     return 0;
 }
 
@@ -253,7 +256,7 @@ supervise(uint32_t max_restarts, struct supervised *me, struct err *err)
         int r;
 
         if (restarts > 0)
-            pause_for(&p, backoff(restarts));
+            pause_for(&p, backoff(p.vain));
         r = start(&p, err);
         if (r <= 0)
             return r;
