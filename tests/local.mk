@@ -121,6 +121,16 @@ BATS_TESTS += tests/bats/relay.bats tests/bats/strangers.bats \
 EXTRA_DIST += tests/tools/relay.bash tests/tools/sshd.bash \
 	tests/tools/netns.bash
 
+# workers that fail or misbehave
+UNIT_TESTS += tests/unit/test_guard
+check_PROGRAMS += tests/tools/rogue
+tests_tools_rogue_SOURCES = tests/tools/rogue.c tests/tools/rogue.h \
+	tests/tools/rogue_deeds.c tests/tools/rogue_wire.c \
+	tests/tools/rogue_wire.h
+tests_tools_rogue_LDADD = $(LIBEBSP)
+BATS_TESTS += tests/bats/rogue.bats
+EXTRA_DIST += tests/tools/rogue.bash
+
 LINT_TESTS = \
 	tests/lint/layers.sh tests/lint/text.sh tests/lint/banned.sh \
 	tests/lint/headers.sh tests/lint/format.sh tests/lint/shell.sh \

@@ -11,7 +11,9 @@ guard_judge(const struct guard *g, double factor, uint32_t kind, double loss,
         return GUARD_NOT_FINITE;
     if (factor <= 0 || g->n < GUARD_FEW || kind != g->kind)
         return GUARD_GOOD;
-    return norm > factor * g->largest ? GUARD_OUTLIER : GUARD_GOOD;
+    /* Nothing but zeros is no measure. */
+    return g->largest > 0 && norm > factor * g->largest ? GUARD_OUTLIER
+                                                        : GUARD_GOOD;
 }
 
 void

@@ -1,0 +1,283 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# Workers that misbehave at every state, in every way that we could think of:
+# the run goes on, says once why it lost whom, and applies every sample of each
+# epoch exactly once.
+load ebsp
+load jobs
+load ../tools/rogue
+
+setup() {
+    ebsp_setup
+    blobs_job job.json
+}
+
+# goes_on POLICY "DEED..." ARG...: those who are lost are dropped, the others
+# do their work.
+goes_on() {
+    rogue_train "$2" -p "$1" --on-worker-loss drop "${@:3}"
+    [ "$status" -eq 0 ] || {
+        echo "exit status $status: $stderr"
+        return 1
+    }
+    applied_once "${total:-1920}"
+}
+
+policies=(bsp asp elasticbsp)
+frames=(CHALLENGE HELLO WELCOME READY ORDER PUSH BEAT STOP BYE ERROR FETCH DATA)
+
+# frames_at STATE POLICY TYPE... [-- ARG...]: a frame of every type; BEAT and
+# those TYPEs are in place there.
+frames_at() {
+    local state=$1 policy=$2 legal=" BEAT " deeds='' i
+    shift 2
+    while (($#)) && [ "$1" != -- ]; do
+        legal+="$1 "
+        shift
+    done
+    for i in "${frames[@]}"; do deeds+=" frame:$i@$state"; done
+    goes_on "$policy" "$deeds" "${@:2}"
+    for i in "${!frames[@]}"; do
+        case $legal:${frames[i]} in
+        *" ${frames[i]} "*) kept $((i + 1)) ;;
+        *:ERROR) lost $((i + 1)) 'ERROR: body is too short' ;;
+        *:PUSH) lost $((i + 1)) 'unexpected PUSH\|push does not answer' ;;
+        *) lost $((i + 1)) "unexpected ${frames[i]}" ;;
+        esac
+    done
+}
+
+@test "frames before READY: none but FETCH and BEAT are in place" {
+    frames_at joined bsp FETCH
+}
+@test "frames while it waits for its first order" { frames_at ready asp; }
+@test "frames while it has an order" { frames_at ordered elasticbsp; }
+@test "frames while its push is at the policy" { frames_at pushed bsp; }
+
+@test "frames after STOP: the end of the run is no worse for them" {
+    local deeds='' i
+    for i in "${frames[@]}"; do deeds+=" frame:$i@stop"; done
+    goes_on asp "$deeds garbage@stop close@stop exit:3@stop twice,n=7"
+    [[ $stderr != *lost* ]]
+    json_true run/summary.json '.status == "done" and .failure == null'
+}
+
+@test "frames while nothing is left for it to do" {
+    # a mini-batch for each, for which the honest worker needs 1.5 s
+    total=480 frames_at idle asp -- --slow 0:15 --pace 100 --set epochs=1 \
+        --set batch=37
+}
+
+@test "pushes that are wrong" {
+    local policy wrong='push of .* bytes, expected' other='does not answer'
+    for policy in "${policies[@]}"; do
+        goes_on "$policy" \
+            'short long order version samples steps twice,n=3 garbage@ordered garbage@ready,seed=7 garbage@pushed,seed=8 time'
+        lost 1 "$wrong"
+        lost 2 'bulk of 836 bytes, expected at most 832'
+        lost 3 "$other"
+        lost 4 "$other"
+        lost 5 "$other"
+        lost 6 "$other"
+        lost 7 "$other\|unexpected PUSH"
+        for i in 8 9 10; do lost "$i" "does not speak ebsp's protocol"; done
+        kept 11
+        json_true run/summary.json '.workers_lost == 10'
+    done
+    # It cannot have computed for longer than the run has lasted.
+    json_true run/summary.json '[.. | numbers] | max < 1e12'
+}
+
+@test "ERROR frames: lost with the words, whatever the code" {
+    local deeds='' i
+    for i in 1 2 3 4 5 6 7 8 9 10 70; do deeds+=" error:$i@ordered"; done
+    goes_on asp "$deeds error:0@ordered error:4711@ready"
+    for i in {1..11}; do lost "$i" 'so it pleases me'; done
+    lost 12 'ERROR: code 0 is unknown'
+    lost 13 'ERROR: code 4711 is unknown'
+}
+
+@test "connections closed at each state: time to come back, then lost" {
+    local i
+    goes_on bsp 'close@joined close@ready close@ordered close@pushed half-close' \
+        --set faults.rejoin=0.3 --pace 30
+    for i in 1 2 3 4; do lost "$i" 'it closed its connection'; done
+    lost 5 'connection lost in the middle of a message'
+}
+
+@test "processes that end at each state, with each status" {
+    local deeds='' i
+    for i in 0 1 2 3 4 5 6 7 8 9 10 70; do deeds+=" exit:$i@ordered"; done
+    goes_on elasticbsp "$deeds exit:255@pushed exit:11@ready exit:12@joined"
+    for i in 0 1 2 3 4 5 6 7 8 9 10; do
+        lost $((i + 1)) "127.0.0.$((i + 2)): ended with exit status $i"
+    done
+    lost 12 'ended with exit status 70'
+    lost 13 'the worker was killed there, or the connection is lost'
+    lost 14 'ended with exit status 11'
+    lost 15 'ended with exit status 12'
+}
+
+@test "silence at each state: cut off, time to come back, killed" {
+    local i
+    # This one takes the ten seconds that there are to say goodbye.
+    bg log ebsp train job.json -r last --hosts local,127.0.0.2 \
+        --ssh "$rogue_program silence@stop"
+    goes_on bsp 'silence@joined silence@ready silence@ordered silence@pushed half-silence' \
+        --set faults.max_silence=2.5 --set faults.rejoin=1 --pace 25
+    for i in {1..5}; do
+        lost "$i" 'no sign of life for [2-9].* s (limit 2.5 s'
+    done
+    finish $!
+    [ "$status" -eq 0 ]
+    grep -q 'worker 1 did not say goodbye' log
+    json_true last/summary.json '.workers_lost == 0'
+}
+
+@test "an iteration that does not end: slow bytes, ears shut" {
+    goes_on asp 'slow deaf@ordered' --set faults.max_iteration=0.8
+    lost 1 'iteration 2 has taken .* s so far (limit 0.8 s'
+    lost 2 'iteration 2 has taken .* s so far (limit 0.8 s'
+}
+
+@test "who reads nothing while parameters wait for it" {
+    blobs_job job.json '.layers[0].units = 1500 | .epochs = 1 |
+        .layers |= .[:2] + [{"type": "dense", "name": "big", "units": 1500}] + .[2:]'
+    total=480 goes_on asp 'deaf@ready' --set faults.max_silence=2.5 \
+        --set faults.rejoin=1 --set optimizer.lr=0.001 --pace 120
+    lost 1 'it has read nothing for [2-9].* s, [0-9]* bytes wait'
+}
+
+@test "the end comes while one is away: told, and not waited for" {
+    goes_on asp 'close@ordered'
+    lost 1 'it closed its connection'
+    [[ $stderr == *"it has not come back by the end"* ]]
+    json_true run/summary.json '.wall_seconds < 5 and .workers_lost == 1'
+}
+
+@test "the same rank twice, another one, another life, coming back for ever" {
+    goes_on bsp 'again:me:0@ordered again:me:0@pushed again:0:0@ordered again:me:1@ordered again:1:7@ordered again:99:0@ready flap@ordered,every=1'
+    lost 7 'its connection was lost 9 times without a push'
+    json_true run/summary.json '.workers_lost == 1'
+    # Worker 0 was thrown out by its namesake and has come back by itself.
+    json_true run/summary.json '.per_worker[0].rejoins >= 1'
+}
+
+@test "who asks for the data set for ever does not hold up the start" {
+    goes_on bsp 'fetches@joined flap@joined'
+    lost 1 'unexpected FETCH'
+}
+
+@test "a few bad pushes: rejected, asked for again, nobody is lost" {
+    local policy i
+    for policy in "${policies[@]}"; do
+        goes_on "$policy" 'nan-loss,n=1 nan-norm,every=3 inf-norm norm:1e9,n=12'
+        for i in {1..4}; do
+            grep -q "\"event\":\"reject\",\"rank\":$i," run/events.jsonl
+            grep -q "\"event\":\"retry\",\"rank\":$i," run/events.jsonl
+            ! grep -q "\"event\":\"lost\",\"rank\":$i," run/events.jsonl
+        done
+        [[ $stderr == *"worker 4 (rogue): push 12 rejected: its norm "* ]]
+        [[ $stderr == *"worker 1 (rogue): push 1 rejected: loss nan"* ]]
+        json_true run/summary.json '.test_accuracy > 0.9'
+    done
+}
+
+@test "one that is always bad: removed after --max-bad-pushes, not replaced" {
+    local policy
+    for policy in "${policies[@]}"; do
+        rogue_train 'nan-loss,n=1,every=1,lives=9 norm:1e9,n=18,every=1,lives=9' \
+            -p "$policy" --max-bad-pushes 2
+        [ "$status" -eq 0 ]
+        applied_once 1920
+        [[ $stderr == *"worker 1 (rogue) is removed: too many bad pushes"* ]]
+        [[ $stderr == *"worker 2 (rogue) is removed: too many bad pushes"* ]]
+        [ "$(grep -c '"event":"reject","rank":1,' run/events.jsonl)" -eq 3 ]
+        [ "$(grep -c '"event":"reject","rank":2,' run/events.jsonl)" -eq 3 ]
+        ! grep -q '"event":"spawn".*"life":1' run/events.jsonl
+        json_true run/summary.json '.rejected_pushes == 6 and
+            .per_worker[1].bad_pushes == 3 and .test_accuracy > 0.9'
+    done
+    rogue_train 'nan-loss,n=1,every=1' --max-bad-pushes 0 --min-workers 2
+    [ "$status" -eq 8 ]
+    stderr_has '1 worker left, at least 2 wanted'
+    stderr_has 'worker 1 (rogue): too many bad pushes'
+}
+
+@test "a bad push while the others have nothing left is one worker's fault" {
+    rogue_train 'nan-loss,n=1,every=1' -p asp --set epochs=1 --set batch=240 \
+        --slow 1:10 --pace 30
+    [ "$status" -eq 0 ]
+    applied_once 480
+    stderr_has 'worker 1 (rogue) is removed: too many bad pushes'
+}
+
+@test "not finite at all workers is a divergence: exit status 9" {
+    local policy
+    blobs_job real.json '.layers[3] = {"type": "mse"} | .optimizer.lr = 1e6'
+    for policy in "${policies[@]}"; do
+        rogue_train -a 'nan-loss,n=1,every=1 nan-norm,n=1,every=1 inf-norm,n=1,every=1' \
+            -p "$policy"
+        [ "$status" -eq 9 ]
+        stderr_has 'diverged: '
+        [[ $stderr != *removed* ]]
+        rm -r run
+        expect 9 train real.json -r run -p "$policy" -n 3
+        stderr_has 'diverged: '
+    done
+}
+
+@test "norms that grow at all workers are accepted" {
+    rogue_train -a 'norm:1e5,n=14,every=1 norm:1e5,n=14,every=1' -p bsp
+    [ "$status" -eq 0 ]
+    applied_once 1920
+    json_true run/summary.json '.workers_lost == 0 and .rejected_pushes > 0'
+}
+
+@test "replaced: another process, --max-restarts times" {
+    rogue_train 'garbage@ordered exit:5@ordered,n=1,lives=9' \
+        --max-restarts 2 --set epochs=20
+    [ "$status" -eq 0 ]
+    applied_once 9600
+    lost 1 'starting it again\|protocol'
+    [ "$(grep -c '"event":"lost","rank":2,' run/events.jsonl)" -eq 3 ]
+    [ "$(grep -c '"then":"drop"' run/events.jsonl)" -eq 1 ]
+    json_true run/summary.json '.per_worker[2].restarts == 2'
+}
+
+@test "what a second process would do as well ends a run that begins" {
+    local deed
+    for deed in network:6 data:3 frame:BYE@joined:6 error:3@joined:3; do
+        rogue_train "${deed%:*}"
+        [ "$status" -eq "${deed##*:}" ]
+        grep -q 'train: worker 1 (' <<<"$stderr"
+    done
+}
+
+@test "abort: the exit status is that of the first loss" {
+    local deed
+    for deed in garbage@ordered:6 exit:7@ordered:7 exit:0@pushed:8 \
+        error:4@ordered:4 short:6 silence@ordered:8 close@pushed:8; do
+        rogue_train "${deed%:*} honest" --on-worker-loss abort \
+            --set faults.max_silence=2.5 --set faults.rejoin=0.2 --pace 20 \
+            --set epochs=100
+        echo "$deed: $status $stderr"
+        [ "$status" -eq "${deed##*:}" ]
+        [ "$(grep -c 'worker 1 (' <<<"$stderr")" -eq 1 ]
+        json_true run/summary.json '.status == "failed" and
+            .failure.exit_status == '"${deed##*:}"
+    done
+}
+
+@test "fewer than --min-workers: exit status 8, with the first reason" {
+    rogue_train 'short,n=3 exit:6@ordered,n=9' --on-worker-loss drop \
+        --min-workers 2
+    [ "$status" -eq 8 ]
+    stderr_has '1 worker left, at least 2 wanted; the first one was lost because: worker 1 (rogue): push of'
+}
+
+@test "honest workers: nothing of the job for digits is rejected" {
+    expect 0 train "$EBSP_SRCDIR/models/lenet5-digits.json" -r run -q \
+        --set epochs=1 --set data.train=2000 --set data.test=200
+    json_true run/summary.json '.rejected_pushes == 0 and .workers_lost == 0'
+}
