@@ -34,7 +34,8 @@ struct thinker {
 /* ---- the thread ---------------------------------------------------------- */
 
 /* Emulated slowness: computing takes `slow` times as long, an iteration at
- * least pace * slow.  Ends early when the worker is to stop. */
+ * least pace * slow (each step of an order is one).  Ends early when the worker
+ * is to stop. */
 static void
 emulate(struct thinker *t, int64_t start)
 {
@@ -43,7 +44,7 @@ emulate(struct thinker *t, int64_t start)
 
     want = (double)(t->told.compute_ns) * (slow - 1.0);
     end = now + (int64_t)want;
-    want = t->join->pace_ms * slow * 1e6;
+    want = t->join->pace_ms * slow * 1e6 * t->order.n_steps;
     if (start + (int64_t)want > end)
         end = start + (int64_t)want;
     uv_mutex_lock(&t->lock);
