@@ -106,7 +106,7 @@ void conn_shutdown(struct conn *c);
  * frame to be sent. */
 uint8_t *sealed_get_place(struct conn *c, size_t *n);
 void sealed_take(struct conn *c, const void *p, size_t n);
-void sealed_send(struct conn *c, struct send *s);
+void sealed_send(struct conn *c, struct send *f);
 /* Encrypts and writes what waits, as much as may be in flight. */
 void sealed_pump(struct conn *c);
 /* Says goodbye if that is possible at once. */

@@ -73,6 +73,8 @@ static bool
 set_rules(struct tls_ctx *ctx, bool server)
 {
     SSL_CTX *c = ctx->ssl;
+    /* OpenSSL's macros cast const away. */
+    char groups[] = "X25519", sigalgs[] = "ed25519";
 
     SSL_CTX_clear_options(c, SSL_OP_ENABLE_MIDDLEBOX_COMPAT |
                                  SSL_OP_ALLOW_NO_DHE_KEX);
@@ -90,8 +92,8 @@ set_rules(struct tls_ctx *ctx, bool server)
     return SSL_CTX_set_min_proto_version(c, TLS1_3_VERSION) &&
            SSL_CTX_set_max_proto_version(c, TLS1_3_VERSION) &&
            SSL_CTX_set_max_early_data(c, 0) && SSL_CTX_set_num_tickets(c, 0) &&
-           SSL_CTX_set1_groups_list(c, "X25519") &&
-           SSL_CTX_set1_sigalgs_list(c, "ed25519");
+           SSL_CTX_set1_groups_list(c, groups) &&
+           SSL_CTX_set1_sigalgs_list(c, sigalgs);
 }
 
 int

@@ -121,7 +121,6 @@ other_client(struct world *w, enum other what)
     if (what == WITHOUT_PSK)
         identity = NULL;
     SSL_CTX_set_psk_use_session_callback(ctx, offer);
-    SSL_CTX_set1_groups_list(ctx, "X25519");
     SSL_CTX_set_ciphersuites(ctx, what == OTHER_CIPHER
                                       ? "TLS_AES_128_CCM_SHA256"
                                       : "TLS_AES_128_GCM_SHA256");
