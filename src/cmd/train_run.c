@@ -311,8 +311,13 @@ print_result(const struct running *r)
         printf("%u worker%s lost on the way, see %s/log\n", st.workers_lost,
                st.workers_lost == 1 ? " was" : "s were", r->run);
     print_bsp_cost(r, &st);
-    printf("test accuracy %.2f%%, test loss %.4f\n", 100 * st.accuracy,
-           st.test_loss);
+    if (isfinite(st.accuracy))
+        printf("test accuracy %.2f%%, test loss %.4f\n", 100 * st.accuracy,
+               st.test_loss);
+    else if (isfinite(st.test_loss))
+        printf("test loss %.4f\n", st.test_loss);
+    else
+        printf("not evaluated\n");
     printf("run directory %s\n", r->run);
 }
 
