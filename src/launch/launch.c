@@ -151,7 +151,8 @@ add_last_lines(struct buf *to, const struct child *c)
     int n = 0;
 
     for (int i = 0; (line = child_get_last_line(c, i)); i++)
-        if (!join_is_greeting(line, &protocol, version))
+        if (!join_is_greeting(line, &protocol, version) &&
+            strncmp(line, JOIN_ANSWER, strlen(JOIN_ANSWER)) != 0)
             shown[n++] = line;
     for (int i = n > SHOWN_LINES ? n - SHOWN_LINES : 0; i < n; i++)
         buf_addf(to, "\n  | %.100s", shown[i]);
@@ -355,6 +356,16 @@ launch_start(struct launcher *l, const char *host, const struct join *j,
     }
     list_add(l, p);
     return 0;
+}
+
+int
+launcher_tell(struct launcher *l, uint32_t rank, const char *text,
+              struct err *err)
+{
+    for (struct process *p = l->last; p; p = p->prev)
+        if (p->join.rank == rank && p->state == JOINED)
+            return child_write(p->child, text, strlen(text), err);
+    return err_set(err, ERR_WORKERS, "nobody is there to be told");
 }
 
 void

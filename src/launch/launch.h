@@ -50,6 +50,10 @@ struct launcher *launcher_new(uv_loop_t *loop,
  * killed. */
 int launch_start(struct launcher *l, const char *host, const struct join *j,
                  struct err *err);
+/* More for the stdin of the newest process of a rank, which has joined: what
+ * one that was started for JOIN_PROBE is asked. */
+int launcher_tell(struct launcher *l, uint32_t rank, const char *text,
+                  struct err *err);
 /* Sends a signal to the newest process of a rank, if it has one.  On another
  * host it is ssh that gets it, and the worker ends when ssh does: only signals
  * that end a process make sense there. */

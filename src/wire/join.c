@@ -70,6 +70,8 @@ join_is_greeting(const char *line, uint32_t *protocol,
     return true;
 }
 
+static const char *const tasks[] = {"train", "probe", NULL};
+
 /* ---- what to join -------------------------------------------------------- */
 
 static void
@@ -107,14 +109,14 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
 
     key_to_hex(hex, j->key);
     snprintf(data, sizeof data, "%016" PRIx64, j->data_hash);
-    v = json_pack("{s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f,"
+    v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f,"
                   " s:s*, s:s*}",
-                  "host", j->host, "port", (int)j->port, "rank",
-                  (json_int_t)j->rank, "life", (json_int_t)j->life, "tls",
-                  (int)j->tls, "key", hex, "threads", (json_int_t)j->threads,
-                  "job_dir", j->job_dir, "job", j->job, "slow", j->slow,
-                  "pace_ms", j->pace_ms, "data_dir", j->data_dir, "push_data",
-                  j->push_data ? data : NULL);
+                  "task", tasks[j->task], "host", j->host, "port", (int)j->port,
+                  "rank", (json_int_t)j->rank, "life", (json_int_t)j->life,
+                  "tls", (int)j->tls, "key", hex, "threads",
+                  (json_int_t)j->threads, "job_dir", j->job_dir, "job", j->job,
+                  "slow", j->slow, "pace_ms", j->pace_ms, "data_dir",
+                  j->data_dir, "push_data", j->push_data ? data : NULL);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -176,9 +178,11 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
 {
     int64_t port = 0, rank = 0, life = 0, threads = 0;
     const char *hex = "";
+    int task = JOIN_TRAIN;
 
-    if (copy(root, "host", &j->host, err) != 0 ||
-        jcur_int(root, "port", 1, 65535, &port, err) != 0 ||
+    if (jcur_enum_or(root, "task", tasks, &task, err) != 0 ||
+        copy(root, "host", &j->host, err) != 0 ||
+        jcur_int(root, "port", task == JOIN_TRAIN, 65535, &port, err) != 0 ||
         jcur_int(root, "rank", 0, UINT32_MAX - 1, &rank, err) != 0 ||
         jcur_int(root, "life", 0, UINT32_MAX, &life, err) != 0 ||
         jcur_bool_or(root, "tls", &j->tls, err) != 0 ||
@@ -194,6 +198,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
         return -1;
     if (hex_to_key(j->key, hex) != 0)
         return err_set(err, ERR_PROTO, "stdin: malformed key");
+    j->task = (enum join_task)task;
     j->port = (uint16_t)port;
     j->rank = (uint32_t)rank;
     j->life = (uint32_t)life;

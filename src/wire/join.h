@@ -21,8 +21,19 @@ struct err;
 #define JOIN_KEY_BYTES 32
 #define JOIN_MAX_BYTES ((size_t)33 << 20)
 
+/* What the process is started for. */
+enum join_task {
+    JOIN_TRAIN,
+    JOIN_PROBE /* answers questions about its machine (worker/probe.h) */
+};
+
+/* How every line begins that a process which was started for JOIN_PROBE says
+ * on stdout. */
+#define JOIN_ANSWER "ebsp-probe "
+
 struct join {
-    char *host; /* of the coordinator */
+    enum join_task task;
+    char *host; /* of the coordinator; host and port are not for JOIN_PROBE */
     uint16_t port;
     uint32_t rank;
     uint32_t life; /* how many processes had this rank before */

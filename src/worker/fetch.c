@@ -210,8 +210,8 @@ look(uv_timer_t *timer)
         ask(f);
 }
 
-static char *
-cache_dir(struct err *err)
+char *
+fetch_cache_dir(struct err *err)
 {
     const char *xdg = getenv("XDG_CACHE_HOME"), *home = getenv("HOME");
     char *dir = NULL;
@@ -245,7 +245,7 @@ fetch_new(uv_loop_t *loop, uint64_t data_hash, const struct fetch_handlers *h,
     f->ctx = ctx;
     f->lock_fd = f->part_fd = -1;
     f->timer.data = f;
-    f->dir = cache_dir(err);
+    f->dir = fetch_cache_dir(err);
     if (!f->dir || fs_mkdir(f->dir, true, err) != 0)
         goto fail;
     f->path = mem_printf("%s/%016llx", f->dir, (unsigned long long)data_hash);

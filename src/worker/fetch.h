@@ -21,6 +21,8 @@ struct fetch_handlers {
     void (*on_done)(void *ctx, const char *path, const struct err *why);
 };
 
+/* The folder, which may not be there yet; free with mem_free. */
+char *fetch_cache_dir(struct err *err);
 /* Begins on the loop, never calls from within.  Handlers are borrowed. */
 struct fetch *fetch_new(uv_loop_t *loop, uint64_t data_hash,
                         const struct fetch_handlers *h, void *ctx,

@@ -15,6 +15,7 @@
 #include "wire/join.h"
 #include "worker/fetch.h"
 #include "worker/greet.h"
+#include "worker/probe.h"
 #include "worker/thinker.h"
 
 #include <stdio.h>
@@ -542,7 +543,8 @@ worker_run(bool *computing, struct err *err)
         mem_free(w);
         return -1;
     }
-    r = talk(w, computing, err);
+    r = w->join.task == JOIN_PROBE ? probe_run(&w->join, err)
+                                   : talk(w, computing, err);
     if (*computing) /* everything is still in use */
         return r;
     join_release(&w->join);
