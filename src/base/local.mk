@@ -7,6 +7,7 @@ libebsp_a_SOURCES += \
 	src/base/fs.c src/base/fs.h \
 	src/base/habit.c src/base/habit.h \
 	src/base/json.c src/base/json.h \
+	src/base/json_cursor.c \
 	src/base/json_pos.c \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
