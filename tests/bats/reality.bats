@@ -83,7 +83,10 @@ agrees() {
 # bats test_tags=heavy
 @test "ssp: throughput and waiting as simulated" { compare ssp:staleness=2; }
 # bats test_tags=heavy
-@test "dssp: throughput and waiting as simulated" { compare dssp:low=1; }
+@test "dssp: throughput and waiting as simulated" {
+    # little to decide: near ties go this way or that, and few add up
+    compare dssp:low=1,high=3
+}
 # bats test_tags=heavy
 @test "backup: throughput and waiting as simulated" { compare backup:backups=1; }
 # bats test_tags=heavy
