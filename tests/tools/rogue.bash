@@ -9,7 +9,7 @@
 #                                        on; -a: without the honest one.  Sets
 #                                        $status, $output and $stderr
 #   lost 2 'unexpected BYE'              worker 2 was lost once, for this reason
-#   kept 3                               worker 3 was not lost
+#   kept 3                               worker 3 was not even complained about
 #   applied_once 1920                    every sample of each epoch was
 rogue_program=$EBSP_BUILDDIR/tests/tools/rogue
 
@@ -25,6 +25,10 @@ rogue_train() {
     run_ebsp train job.json -r run --pace 4 --hosts "$hosts" \
         --ssh "$rogue_program $1" "${@:2}"
 }
+
+# has_event TEXT, has_no_event TEXT: in an event of the run.
+has_event() { grep -q -e "$1" run/events.jsonl || { echo "no $1" && return 1; }; }
+has_no_event() { ! grep -e "$1" run/events.jsonl; }
 
 lost() {
     local told
