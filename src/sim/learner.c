@@ -233,6 +233,7 @@ learner_retry(struct learner *l, uint32_t worker, struct err *err)
     struct host_release how = {.contribution = p->share.contribution};
 
     p->share.version = store_get_version(l->ledger.store);
+    learner_forget(l, worker);
     return compute_share(l, p, &how, err);
 }
 

@@ -46,6 +46,7 @@ struct worker {
     int64_t lost_ns; /* since when nothing was ordered; 0: all is well */
     bool refused;    /* the coordinator has said why */
     int64_t beat_ns, excused_ns, heard_ns;
+    uint64_t iteration; /* of the last order */
     struct habit silence;
 
     int64_t start_ns, ready_ns;
@@ -291,6 +292,11 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
         msg_order_release(&order);
         return err_set(err, ERR_PROTO, "ORDER: flag and bulk disagree");
     }
+    /* A second time: its first result was bad, and so may be what local steps
+     * have left behind. */
+    if (order.iteration == w->iteration)
+        compute_forget(thinker_get_compute(w->thinker));
+    w->iteration = order.iteration;
     w->lost_ns = 0;
     /* From the last byte sent to the first one received: the policy's share is
      * what it says; the rest was spent on the way and in queues. */
