@@ -358,24 +358,41 @@ launch_start(struct launcher *l, const char *host, const struct join *j,
     return 0;
 }
 
+static struct process *
+newest(const struct launcher *l, uint32_t rank)
+{
+    for (struct process *p = l->last; p; p = p->prev)
+        if (p->join.rank == rank)
+            return p;
+    return NULL;
+}
+
+bool
+launcher_has_joined(const struct launcher *l, uint32_t rank)
+{
+    const struct process *p = newest(l, rank);
+
+    return p && p->state == JOINED;
+}
+
 int
 launcher_tell(struct launcher *l, uint32_t rank, const char *text,
               struct err *err)
 {
-    for (struct process *p = l->last; p; p = p->prev)
-        if (p->join.rank == rank && p->state == JOINED)
-            return child_write(p->child, text, strlen(text), err);
-    return err_set(err, ERR_WORKERS, "nobody is there to be told");
+    struct process *p = newest(l, rank);
+
+    if (!p || p->state != JOINED)
+        return err_set(err, ERR_WORKERS, "nobody is there to be told");
+    return child_write(p->child, text, strlen(text), err);
 }
 
 void
 launcher_kill_rank(struct launcher *l, uint32_t rank, int signal)
 {
-    for (struct process *p = l->last; p; p = p->prev)
-        if (p->join.rank == rank) {
-            kill_process(p, signal);
-            return;
-        }
+    struct process *p = newest(l, rank);
+
+    if (p)
+        kill_process(p, signal);
 }
 
 void

@@ -50,6 +50,8 @@ struct launcher *launcher_new(uv_loop_t *loop,
  * killed. */
 int launch_start(struct launcher *l, const char *host, const struct join *j,
                  struct err *err);
+/* Its newest process has said who it is and was told what to join. */
+bool launcher_has_joined(const struct launcher *l, uint32_t rank);
 /* More for the stdin of the newest process of a rank, which has joined: what
  * one that was started for JOIN_PROBE is asked. */
 int launcher_tell(struct launcher *l, uint32_t rank, const char *text,

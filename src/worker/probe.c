@@ -93,7 +93,7 @@ ask(struct probe *p, char *line)
     else
         args = line + strlen(line);
     if (strcmp(line, "clock") == 0) {
-        probe_say("clock", "%lld", (long long)clock_real_ns());
+        probe_say("clock_ns", "%lld", (long long)clock_real_ns());
         probe_done(line);
     } else if (strcmp(line, "machine") == 0) {
         probe_machine(p->join);

@@ -11,9 +11,10 @@
  *   machine                      processor, memory, disks, load
  *   data                         opens job and data as a worker would
  *   compute                      steps of the network on its mini-batches
- *   listen ADDRESS plain|tls|insecure    for one more probe
- *   link ADDRESS PORT plain|tls|insecure delay and bandwidth to one that
- *                                        listens
+ *   listen ADDRESS PORT HOW      for one other probe; port 0: any
+ *   link ADDRESS PORT HOW        delay and bandwidth to one that listens
+ *
+ * HOW is plain (on the loopback), tls or insecure.
  *
  * ebsp-protocol(7) has the keys. */
 #ifndef EBSP_WORKER_PROBE_H

@@ -57,17 +57,16 @@ struct links {
 
 /* ---- words of a question ------------------------------------------------- */
 
-/* "ADDRESS [PORT] plain|tls|insecure" */
+/* "ADDRESS PORT plain|tls|insecure" */
 static int
-parse(const char *args, bool with_port, char host[64], uint16_t *port,
-      struct io_security *how, struct err *err)
+parse(const char *args, char host[64], uint16_t *port, struct io_security *how,
+      struct err *err)
 {
-    char word[16], number[8] = "0";
-    uint64_t n = 0;
-    int got = with_port ? sscanf(args, "%63s %7s %15s", host, number, word)
-                        : sscanf(args, "%63s %15s", host, word);
+    char word[16], number[8];
+    uint64_t n;
 
-    if (got != (with_port ? 3 : 2) || !str_u64(number, &n) || n > UINT16_MAX)
+    if (sscanf(args, "%63s %7s %15s", host, number, word) != 3 ||
+        !str_u64(number, &n) || n > UINT16_MAX)
         return err_set(err, ERR_PROTO, "malformed question \"%s\"", args);
     *port = (uint16_t)n;
     *how = (struct io_security){.tls = strcmp(word, "tls") == 0,
@@ -185,9 +184,9 @@ links_listen(struct links *l, const char *args)
     uint16_t port;
 
     stop_listening(l);
-    if (parse(args, false, host, &port, &how, &err) == 0)
+    if (parse(args, host, &port, &how, &err) == 0)
         l->listener =
-            listener_new(l->loop, host, 0, l->join->key, how, &h, l, &err);
+            listener_new(l->loop, host, port, l->join->key, how, &h, l, &err);
     if (!l->listener) {
         probe_failed("listen", &err);
         return;
@@ -398,7 +397,7 @@ links_connect(struct links *l, const char *args)
     l->a = (struct asking){.busy = true};
     uv_timer_start(&l->limit, on_limit, LIMIT_MS, 0);
     to.host = host;
-    if (parse(args, true, host, &to.port, &to.how, &err) != 0 ||
+    if (parse(args, host, &to.port, &to.how, &err) != 0 ||
         conn_connect(l->loop, &to, on_connected, l, &err) != 0)
         finish(l, &err);
 }
