@@ -1,5 +1,13 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
+	src/cmd/check.c src/cmd/check.h src/cmd/check_impl.h \
+	src/cmd/check_drive.c \
+	src/cmd/check_json.c \
+	src/cmd/check_judge.c \
+	src/cmd/check_links.c \
+	src/cmd/check_read.c \
+	src/cmd/check_report.c \
+	src/cmd/check_run.c \
 	src/cmd/cluster.c src/cmd/cluster.h \
 	src/cmd/cmd.c src/cmd/cmd.h \
 	src/cmd/ctl.c src/cmd/ctl.h src/cmd/ctl_status.c \
@@ -18,6 +26,7 @@ libebsp_a_SOURCES += \
 	src/cmd/replay.c \
 	src/cmd/simulate.c src/cmd/simulate.h \
 	src/cmd/simulate_run.c \
+	src/cmd/slow.c src/cmd/slow.h \
 	src/cmd/supervise.c src/cmd/supervise.h \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \

@@ -97,32 +97,8 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
-#define MAX_SLOW     1e6 /* factor */
 #define MAX_PACE_MS  1e6
 #define MAX_RESTARTS 1000000
-
-static int
-parse_slow(struct train_options *o, const char *arg, struct argp_state *state)
-{
-    const char *colon = strchr(arg, ':');
-    char rank[16] = "";
-    struct train_slow s, *more;
-
-    if (colon)
-        snprintf(rank, sizeof rank, "%.*s", (int)(colon - arg), arg);
-    if (!colon || !str_u64(rank, &s.rank) || !str_f64(colon + 1, &s.factor) ||
-        !(s.factor >= 1.0 && s.factor <= MAX_SLOW))
-        argp_error(state,
-                   "--slow: expected RANK:FACTOR with a factor from 1 to %g, "
-                   "got \"%s\"",
-                   MAX_SLOW, arg);
-    more = mem_resize(o->slow, o->n_slow, o->n_slow + 1, sizeof *more);
-    if (!more)
-        return ENOMEM;
-    o->slow = more;
-    o->slow[o->n_slow++] = s;
-    return 0;
-}
 
 static error_t
 parse(int key, char *arg, struct argp_state *state)
@@ -168,7 +144,7 @@ parse(int key, char *arg, struct argp_state *state)
     case OPT_SET:
         return overrides_set(&o->overrides, arg, state);
     case OPT_SLOW:
-        return parse_slow(o, arg, state);
+        return slows_add(&o->slow, arg, state);
     case OPT_PACE:
         if (!str_f64(arg, &o->pace_ms) ||
             !(o->pace_ms >= 0 && o->pace_ms <= MAX_PACE_MS))
@@ -261,16 +237,6 @@ open_policy(const struct job *j, struct policy_lib *lib, struct err *err)
 }
 
 static int
-check_slow(const struct train_options *o, const struct job *j, struct err *err)
-{
-    for (size_t i = 0; i < o->n_slow; i++)
-        if (o->slow[i].rank >= j->workers)
-            return err_set(err, ERR_USAGE, "--slow: no worker %llu among %u",
-                           (unsigned long long)o->slow[i].rank, j->workers);
-    return 0;
-}
-
-static int
 check_enough(const struct job *j, struct err *err)
 {
     if (j->faults.min_workers <= j->workers)
@@ -319,7 +285,8 @@ run_job(const struct train_options *o, struct err *err)
         return -1;
     if (job_set_data_dir(&t.job, o->data_dir, err) != 0 ||
         cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
-        check_slow(o, &t.job, err) != 0 || check_enough(&t.job, err) != 0 ||
+        slows_check(&o->slow, t.job.workers, err) != 0 ||
+        check_enough(&t.job, err) != 0 ||
         open_policy(&t.job, &t.policy, err) != 0)
         goto out;
     r = job_open_data(&t.job, NULL, &t.data, &t.augment,
@@ -366,7 +333,7 @@ run(int argc, char **argv, struct err *err)
     if (r == 0)
         r = run_job(&o, err);
     overrides_release(&o.overrides);
-    mem_free(o.slow);
+    slows_release(&o.slow);
     return r;
 }
 

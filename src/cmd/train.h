@@ -5,6 +5,7 @@
 
 #include "cmd/cluster.h"
 #include "cmd/overrides.h"
+#include "cmd/slow.h"
 #include "cmd/supervise.h"
 #include "job/job.h"
 #include "policy/lib.h"
@@ -14,16 +15,10 @@
 
 struct err;
 
-struct train_slow {
-    uint64_t rank;
-    double factor;
-};
-
 struct train_options {
     const char *job, *run_dir, *data_dir, *resume;
     struct overrides overrides;
-    struct train_slow *slow;
-    size_t n_slow;
+    struct slows slow;
     double pace_ms;
     struct cluster_options cluster;
     bool json, quiet, dry_run, supervise;

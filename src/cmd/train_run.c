@@ -233,8 +233,7 @@ make_workers(struct running *r, struct err *err)
                                .local_port = server_get_port(r->server),
                                .remote_port = server_get_remote_port(r->server),
                                .data_hash = r->t->data->hash,
-                               .slow = o->slow,
-                               .n_slow = o->n_slow,
+                               .slow = &o->slow,
                                .pace_ms = o->pace_ms};
 
     r->workers = workers_new(&r->loop, &c, &handlers, r, err);

@@ -5,7 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "cmd/cluster.h"
-#include "cmd/train.h"
+#include "cmd/slow.h"
 
 #include <signal.h>
 #include <string.h>
@@ -106,13 +106,10 @@ workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err)
                      .data_hash = w->c.data_hash,
                      .job_dir = w->c.job->dir,
                      .job = w->job.data,
-                     .slow = 1.0,
+                     .slow = slows_get(w->c.slow, rank),
                      .pace_ms = w->c.pace_ms};
     int r;
 
-    for (size_t i = 0; i < w->c.n_slow; i++)
-        if (w->c.slow[i].rank == rank)
-            j.slow = w->c.slow[i].factor;
     memcpy(j.key, w->c.key, sizeof j.key);
     r = launch_start(w->launcher, p->host, &j, err);
     explicit_bzero(j.key, sizeof j.key);

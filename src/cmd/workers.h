@@ -12,7 +12,7 @@
 struct cluster;
 struct err;
 struct job;
-struct train_slow;
+struct slows;
 struct workers;
 
 /* Everything is borrowed. */
@@ -23,8 +23,7 @@ struct workers_config {
     const uint8_t *key; /* JOIN_KEY_BYTES */
     const char *local;  /* address where workers here find the server */
     uint16_t local_port, remote_port;
-    const struct train_slow *slow; /* emulated speeds */
-    size_t n_slow;
+    const struct slows *slow; /* emulated speeds */
     double pace_ms;
 };
 
