@@ -113,6 +113,21 @@ hears_end() { # the connection ends or breaks, within 10 s
     disconnect
 }
 
+@test "a stall at a place in one direction stops both, once" {
+    start_relay a "a.0 stall 300 at 4"
+    relay target 127.0.0.1 "$target"
+    connect a
+    says "abcdefgh" # comes back through the same place
+    hears "abcdefgh"
+    disconnect
+    [ "$(grep -c 'stall 300 at 4' relay/ports)" -eq 1 ]
+    relay a stall 1000
+    connect a
+    says hello
+    hears hello
+    disconnect
+}
+
 @test "a link that refuses, and accepts again" {
     start_relay a
     relay target 127.0.0.1 "$target"

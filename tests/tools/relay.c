@@ -66,7 +66,7 @@ do_now(struct relay *r, const struct rule *q, int64_t now)
 
         for (int d = 0; d < 2; d++)
             if (conn_is_meant(c, d, q) &&
-                !conn_follow(r, c, pipe_do(&c->pipe[d], q, now), now))
+                !conn_follow(r, c, d, pipe_do(&c->pipe[d], q, now), now))
                 break;
     }
 }

@@ -124,20 +124,56 @@ conn_end(struct relay *r, struct conn *c, bool reset)
     mem_free(c);
 }
 
-bool
-conn_follow(struct relay *r, struct conn *c, enum fate f, int64_t now)
+/* On a network that passes nothing the other side would not learn of it at
+ * once: it comes after everything that was before. */
+static void
+lose_side(struct conn *c, int s, int64_t now)
 {
-    if (f == FATE_RESET) {
+    c->lost[s] = true;
+    pipe_lose(&c->pipe[s], now);
+}
+
+static void
+stall_both(const struct relay *r, struct conn *c, int d)
+{
+    struct pipe *p = &c->pipe[d], *other = &c->pipe[!d];
+
+    for (size_t i = 0; i < r->n_rules; i++)
+        if (r->rule[i] == p->stalled_by)
+            other->fired |= UINT64_C(1) << i;
+    pipe_stall_like(other, p);
+}
+
+/* What still comes is read and thrown away: closing over unread bytes would be
+ * a reset. */
+static void
+begin_close(struct conn *c, int64_t now)
+{
+    for (int s = 0; s < 2; s++)
+        if (c->fd[s] >= 0)
+            (void)shutdown(c->fd[s], SHUT_WR);
+    c->close_by_ns = now + LINGER_NS;
+}
+
+bool
+conn_follow(struct relay *r, struct conn *c, int d, enum fate f, int64_t now)
+{
+    switch (f) {
+    case FATE_GOES_ON:
+        break;
+    case FATE_STALL:
+        stall_both(r, c, d);
+        break;
+    case FATE_CLOSE:
+        if (c->close_by_ns == 0)
+            begin_close(c, now);
+        break;
+    case FATE_RESET:
         conn_end(r, c, true);
         return false;
-    }
-    if (f == FATE_CLOSE && c->close_by_ns == 0) {
-        /* What still comes is read and thrown away: closing over unread bytes
-         * would be a reset. */
-        for (int s = 0; s < 2; s++)
-            if (c->fd[s] >= 0)
-                (void)shutdown(c->fd[s], SHUT_WR);
-        c->close_by_ns = now + LINGER_NS;
+    case FATE_LOST:
+        lose_side(c, !d, now);
+        break;
     }
     return true;
 }
@@ -179,7 +215,7 @@ conn_do_timed(struct relay *r, struct conn *c, int64_t now, int64_t *next)
                 continue;
             }
             p->fired |= UINT64_C(1) << i;
-            if (!conn_follow(r, c, pipe_do(p, q, now), now))
+            if (!conn_follow(r, c, d, pipe_do(p, q, now), now))
                 return false;
         }
     }
@@ -236,14 +272,11 @@ conn_turn(struct relay *r, struct conn *c, const short revents[2], int64_t now)
         if (revents[s] & POLLIN && pipe_wants_read(&c->pipe[s])) {
             pipe_read(&c->pipe[s], rules_of(r, c, s), r->n_rules, now);
         } else if (revents[s] & (POLLERR | POLLHUP)) {
-            /* On a network that passes nothing the other side would not learn
-             * of it at once, either. */
-            c->lost[s] = true;
-            pipe_lose(&c->pipe[s], now);
+            lose_side(c, s, now);
         }
     }
     for (int d = 0; d < 2 && c->connected; d++)
-        if (!conn_follow(r, c, pipe_write(&c->pipe[d], now), now))
+        if (!conn_follow(r, c, d, pipe_write(&c->pipe[d], now), now))
             return;
     if (c->pipe[0].ended && c->pipe[1].ended)
         conn_end(r, c, false);

@@ -52,8 +52,9 @@ void conn_start(struct relay *r, struct conn *c);
 void conn_end(struct relay *r, struct conn *c, bool reset);
 /* Whether a rule is meant for this direction of it. */
 bool conn_is_meant(const struct conn *c, int d, const struct rule *q);
-/* Carries out what one direction has come to; false when c is gone. */
-bool conn_follow(struct relay *r, struct conn *c, enum fate f, int64_t now);
+/* Carries out what direction d has come to; false when c is gone. */
+bool conn_follow(struct relay *r, struct conn *c, int d, enum fate f,
+                 int64_t now);
 /* Events whose time has come; false when c is gone.  *next becomes the time of
  * the next one when that is earlier. */
 bool conn_do_timed(struct relay *r, struct conn *c, int64_t now, int64_t *next);

@@ -205,7 +205,8 @@ pipe_do(struct pipe *p, const struct rule *r, int64_t now)
         p->stalled_until = r->number[0] > 0
                                ? now + (int64_t)(r->number[0] * NS_PER_MS)
                                : PIPE_NEVER;
-        break;
+        p->stalled_by = r->when == RULE_NOW ? NULL : r;
+        return r->direction[0] && r->direction[1] ? FATE_STALL : FATE_GOES_ON;
     case RULE_RESUME:
         p->stalled_until = 0;
         break;
@@ -303,14 +304,26 @@ pipe_write(struct pipe *p, int64_t now)
         n = send(p->to, q->data + q->sent, q->n - q->sent, MSG_NOSIGNAL);
         if (n < 0 && (errno == EAGAIN || errno == EINTR))
             break;
-        if (n < 0)
-            return FATE_RESET;
+        if (n < 0) {
+            p->ended = true;
+            stop_hearing(p);
+            return FATE_LOST;
+        }
         q->sent += (size_t)n;
         p->out += (uint64_t)n;
         if (q->sent == q->n)
             drop_first(p);
     }
     return f;
+}
+
+void
+pipe_stall_like(struct pipe *p, const struct pipe *other)
+{
+    p->stalled_until = other->stalled_until;
+    for (struct piece *q = p->first; q; q = q->next)
+        if (q->event && q->event == other->stalled_by)
+            q->event = NULL; /* a piece of no bytes */
 }
 
 void

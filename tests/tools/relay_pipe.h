@@ -17,8 +17,14 @@ struct settings { /* of one direction of a link; see relay_rule.h */
     double delay_ms, jitter_ms, rate, loss, loss_ms, noise;
 };
 
-/* What a whole connection has come to. */
-enum fate { FATE_GOES_ON, FATE_CLOSE, FATE_RESET };
+/* What the connection has come to. */
+enum fate {
+    FATE_GOES_ON,
+    FATE_STALL, /* the other direction, too */
+    FATE_CLOSE,
+    FATE_RESET,
+    FATE_LOST /* the side to which bytes should go */
+};
 
 struct piece; /* of bytes, or an event, that waits for its time */
 
@@ -37,6 +43,7 @@ struct pipe {
     size_t queued;                  /* bytes in it */
     int64_t last_due_ns, line_free; /* of what is queued */
     int64_t stalled_until;          /* 0: is not, PIPE_NEVER: until resume */
+    const struct rule *stalled_by;  /* the last stall */
     bool came_to_end;               /* of `from` */
     bool deaf;                      /* what comes is thrown away */
     bool ended;                     /* FIN was passed on */
@@ -54,6 +61,9 @@ int64_t pipe_next(const struct pipe *p);
 /* Reads what there is; rules with a place in it take effect there. */
 void pipe_read(struct pipe *p, const struct rule *const rules[], size_t n,
                int64_t now);
+/* Stalls it because the other direction has come to the place of a stall; its
+ * own turn of the same rule is over with that. */
+void pipe_stall_like(struct pipe *p, const struct pipe *other);
 /* `from` has failed; what it had sent before is still passed on. */
 void pipe_lose(struct pipe *p, int64_t now);
 /* Writes what is due. */

@@ -22,7 +22,8 @@
  *   close                FIN to both sides, once what came before is sent
  *   half                 FIN in this direction only; its later bytes are lost
  *   stall [MS]           nothing is passed on for so long, or until:
- *   resume
+ *   resume               (a stall of both directions begins for both where the
+ *                        first one comes to its place)
  *   corrupt [BIT]        one bit of the byte there is wrong
  *   skip N               N bytes are left out
  *   replay N             the N bytes before are sent again

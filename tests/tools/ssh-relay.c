@@ -147,9 +147,12 @@ pass_join(const char *folder, const char *host, int to, int command)
     text = calloc(1, n + 1);
     if (!text)
         fail("join");
-    if (read_exactly(text, n, command) != 0)
+    if (read_exactly(text, n, command) != 0) {
+        free(text);
         return -1;
-    changed = port ? redirect(folder, text, n, port) : text;
+    }
+    changed = port ? redirect(folder, text, n, port) : strdup(text);
+    free(text);
     if (!changed)
         fail("join");
     n = strlen(changed);
@@ -158,6 +161,7 @@ pass_join(const char *folder, const char *host, int to, int command)
     r = fs_write_all(to, head, strlen(head), &err);
     if (r == 0)
         r = fs_write_all(to, changed, n, &err);
+    free(changed);
     return r;
 }
 

@@ -358,7 +358,7 @@ test_events(void)
     rig_release(&r);
 
     rig_init(&r, 1);
-    add_rule(&r, "x stall 100 at 2");
+    add_rule(&r, "x up stall 100 at 2");
     put(&r, "abcd", 4);
     is_str(got(&r), "ab", "stall: up to there");
     r.now += 99 * MS;
@@ -373,7 +373,8 @@ test_events(void)
     rig_init(&r, 1);
     add_rule(&r, "x stall");
     add_rule(&r, "x resume");
-    pipe_do(&r.p, &r.rule[0], r.now);
+    ok(pipe_do(&r.p, &r.rule[0], r.now) == FATE_STALL,
+       "a stall that says no direction is for both");
     put(&r, "abcd", 4);
     r.now += 3600 * 1000 * MS;
     run(&r);
