@@ -128,7 +128,8 @@ tests_tools_rogue_SOURCES = tests/tools/rogue.c tests/tools/rogue.h \
 	tests/tools/rogue_deeds.c tests/tools/rogue_wire.c \
 	tests/tools/rogue_wire.h
 tests_tools_rogue_LDADD = $(LIBEBSP)
-BATS_TESTS += tests/bats/rogue.bats tests/bats/faults.bats
+BATS_TESTS += tests/bats/rogue.bats tests/bats/rogue-silence.bats \
+	tests/bats/faults.bats
 EXTRA_DIST += tests/tools/rogue.bash
 
 LINT_TESTS = \

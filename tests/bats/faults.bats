@@ -143,7 +143,8 @@ good() {
 }
 
 @test "a coordinator that sleeps: nobody is lost for that" {
-    start -n 3 --pace 10 --set faults.max_silence=2.5 --set epochs=15
+    start -n 3 --pace 10 --set faults.max_silence=2.5 --set epochs=15 \
+        --set faults.max_iteration=2.5
     within 10 pushes 1 3
     kill -STOP "$train"
     # what the workers do about it: they try to come back

@@ -8,6 +8,8 @@
 #                                        worker 1 does the first deed, and so
 #                                        on; -a: without the honest one.  Sets
 #                                        $status, $output and $stderr
+#   goes_on POLICY "DEED..." ARG...      the same, and whoever is lost is
+#                                        dropped; the others do their work
 #   lost 2 'unexpected BYE'              worker 2 was lost once, for this reason
 #   kept 3                               worker 3 was not even complained about
 #   applied_once 1920                    every sample of each epoch was
@@ -47,6 +49,16 @@ kept() {
     echo "worker $1 was not kept:"
     echo "$stderr"
     return 1
+}
+
+goes_on() {
+    rogue_train "$2" -p "$1" --on-worker-loss drop "${@:3}"
+    # shellcheck disable=SC2154 # set by run
+    [ "$status" -eq 0 ] || {
+        echo "exit status $status: $stderr"
+        return 1
+    }
+    applied_once "${total:-1920}"
 }
 
 # The share of each worker from RELEASE to ADD, DROP or LEAVE; what is added is
