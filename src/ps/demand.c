@@ -29,7 +29,7 @@ server_add_worker(struct server *s, const char *host, uint32_t *rank,
         return -1;
     if (w->used)
         w->life++;
-    w->restarts = w->bad_pushes = 0;
+    w->restarts = w->bad_pushes = w->cuts = 0;
     w->confessed = false;
     w->beats = w->steps = (struct habit){0};
     *w->host = '\0';
