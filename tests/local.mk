@@ -87,6 +87,10 @@ BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
 	tests/bats/reality.bats tests/bats/replay.bats
 EXTRA_DIST += tests/bats/jobs.bash
 
+# check
+UNIT_TESTS += tests/unit/test_check
+BATS_TESTS += tests/bats/check.bats
+
 # zipline
 UNIT_TESTS += tests/unit/test_zipline
 FUZZERS += tests/fuzz/fuzz_pushes

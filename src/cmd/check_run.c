@@ -15,8 +15,8 @@
 #define TICK_MS       100
 #define CLOCK_ROUNDS  8
 #define NS(seconds)   ((seconds)*NS_PER_S)
-#define READY_LIMIT_S 15 /* after its greeting */
-#define END_LIMIT_NS  NS(3)
+#define READY_LIMIT_S 10 /* after its greeting */
+#define END_LIMIT_NS  NS(1)
 
 /* ---- asking -------------------------------------------------------------- */
 
