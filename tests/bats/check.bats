@@ -212,6 +212,7 @@ END
     [ "$status" -eq 3 ]
     finding 127.0.0.1 clock 'ended with exit status 3'
     stdout_has '| why'
+    [[ $output != *'| ebsp-'* ]]
 
     impostor "$greeting; exec sleep 1000"
     ssh_check --remote-path "$PWD/impostor"

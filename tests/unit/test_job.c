@@ -236,6 +236,7 @@ join_round_trip(void)
            k.push_data && k.data_hash == j.data_hash &&
            !strcmp(k.data_dir, data_dir),
        "the same");
+    is_int(k.task, JOIN_TRAIN, "to train, unless something else is said");
     join_release(&k);
     for (size_t cut = 0; cut < n; cut++)
         if (join_decode(&k, b.data + head + 1, cut, NULL) == 0)
@@ -246,6 +247,16 @@ join_round_trip(void)
            join_decode_head("ebsp-join 1 99999999999", &n, NULL) == -1 &&
            join_decode_head("hello", &n, NULL) == -1,
        "other heads are refused");
+    buf_release(&b);
+    b.max = JOIN_MAX_BYTES;
+    j.task = JOIN_PROBE;
+    j.port = 0; /* it connects to nobody by itself */
+    ok(join_encode(&j, &b, &e) == 0, "encode a probe %s", e.text);
+    head = (size_t)(strchr(b.data, '\n') - b.data) + 1;
+    ok(join_decode(&k, b.data + head, b.len - head, &e) == 0 &&
+           k.task == JOIN_PROBE,
+       "decode it %s", e.text);
+    join_release(&k);
     buf_release(&b);
 }
 
