@@ -4,6 +4,7 @@
 load ebsp
 load jobs
 load ../tools/sshd
+load ../tools/netns
 
 setup() {
     ebsp_setup
@@ -233,6 +234,35 @@ END
     finding 127.0.0.1 network 'no connection to this machine: '
 }
 
+@test "between machines: encrypted, and a slow cable is told" {
+    need_netns
+    need_sshd
+    make_netns 2
+    start_sshd --netns "$(netns_pid 0)" "$(netns_address 0)"
+    start_sshd --netns "$(netns_pid 1)" "$(netns_address 1)"
+    netns_rate 1 8mbit
+    # 600 KB of parameters, a mini-batch of a few milliseconds
+    blobs_job job.json '.layers[0].units = 12000'
+    run --separate-stderr nsenter --net="/proc/$(netns_pid c)/ns/net" -- \
+        "$EBSP" check job.json --json --ssh "$sshd_client" \
+        --hosts "$(netns_address 0),$(netns_address 1)"
+    echo "$output" >check.json
+    [ "$status" -eq 0 ]
+    json_true check.json 'all(.links[]; .encrypted) and
+        all(.links[:2][]; .measured and .to == "local") and
+        (.links[1] | .there_bytes_per_s < 2e6 and .back_bytes_per_s < 2e6
+            and .there_bytes_per_s > 1e5) and
+        .links[0].there_bytes_per_s > 4 * .links[1].there_bytes_per_s and
+        any(.hosts[2].findings[]; .subject == "network" and
+            (.text | endswith("the network limits")))'
+    # the two have no way to each other; nobody needs one
+    json_true check.json '(.links[2].measured | not) and
+        any(.hosts[1].findings[]; .subject == "network" and
+            .verdict == "warning" and
+            (.text | startswith("no connection to '"$(netns_address 1)"'")))'
+    json check.json .links[2].error
+}
+
 @test "Ctrl-C, and kill -9, leave nobody" {
     start_hosts
     impostor "$greeting; exec sleep 1000"
@@ -244,7 +274,7 @@ END
             --remote-path "$PWD/impostor" -v
         within 20 sleepers
         kill -"$signal" "$!"
-        finish "$!" 20
+        finish "$!" 8
         [ "$status" -eq $((128 + $(kill -l "$signal"))) ]
         within 20 no_processes
     done
