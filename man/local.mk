@@ -3,6 +3,7 @@
 MAN_PODS = \
 	man/ebsp.1.pod \
 	man/ebsp-check.1.pod \
+	man/ebsp-chaos.1.pod \
 	man/ebsp-ctl.1.pod \
 	man/ebsp-eval.1.pod \
 	man/ebsp-inspect.1.pod \

@@ -91,6 +91,11 @@ EXTRA_DIST += tests/bats/jobs.bash
 UNIT_TESTS += tests/unit/test_check
 BATS_TESTS += tests/bats/check.bats
 
+# chaos
+UNIT_TESTS += tests/unit/test_chaos
+FUZZERS += tests/fuzz/fuzz_script
+BATS_TESTS += tests/bats/chaos.bats
+
 # zipline
 UNIT_TESTS += tests/unit/test_zipline
 FUZZERS += tests/fuzz/fuzz_pushes

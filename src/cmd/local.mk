@@ -1,5 +1,6 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
+	src/cmd/chaos.c src/cmd/chaos.h src/cmd/chaos_run.c \
 	src/cmd/check.c src/cmd/check.h src/cmd/check_impl.h \
 	src/cmd/check_drive.c \
 	src/cmd/check_json.c \

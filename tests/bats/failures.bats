@@ -23,7 +23,7 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
 }
 
 @test "help, --help and --version answer on standard output" {
-    for sub in "" train ctl eval inspect policy simulate replay zipline; do
+    for sub in "" train chaos ctl eval inspect policy simulate replay zipline; do
         # shellcheck disable=SC2086 # no word for the overview
         expect 0 help $sub
         [ -n "$output" ]

@@ -21,8 +21,9 @@ ps      base wire io nn data policy job ebsp
 worker  base wire io nn data job
 launch  base wire io
 sim     base nn data policy job ebsp wire worker/compute.h ps/ledger.h
+chaos   base io data job
 report  base job
-cmd     base wire io nn data policy job ps worker launch sim report ebsp plugins
+cmd     base wire io nn data policy job ps worker launch sim chaos report ebsp plugins
 main    base cmd
 '
 
