@@ -14,13 +14,18 @@
 
 /* ---- cells --------------------------------------------------------------- */
 
+/* Names of hosts differ at the beginning or at the end: what is too much is
+ * left out of the middle. */
 static const char *
 name_cell(char to[NAME + 1], const char *name)
 {
+    const int head = NAME / 2, tail = NAME - head - 2;
     size_t n = strlen(name);
 
-    snprintf(to, NAME + 1, "%.*s%s", n > NAME ? NAME - 2 : NAME, name,
-             n > NAME ? ".." : "");
+    if (n <= NAME)
+        snprintf(to, NAME + 1, "%s", name);
+    else
+        snprintf(to, NAME + 1, "%.*s..%s", head, name, name + n - (size_t)tail);
     return to;
 }
 

@@ -188,6 +188,10 @@ END
     finding 127.0.0.2 start \
         '127.0.0.2 runs ebsp 9.3.0 (protocol 7), this is'
     [ ! -s told ]
+    hosts=nobody-at-all@127.0.0.2 ssh_check
+    [ "$status" -eq 6 ]
+    finding nobody-at-all@127.0.0.2 start 'ssh cannot connect: "ssh -oBatch'
+    grep -qE '^nobody-a..7.0.0.2 +error ' <<<"$output"
     hosts=127.0.0.2 ssh_check --remote-path no-such-ebsp
     [ "$status" -eq 3 ]
     finding 127.0.0.2 start 'no "no-such-ebsp" there: install ebsp'
