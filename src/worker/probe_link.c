@@ -179,9 +179,9 @@ links_listen(struct links *l, const char *args)
 {
     static const struct listener_handlers h = {.on_peer = on_peer};
     struct err err = ERR_INIT;
-    struct io_security how;
+    struct io_security how = {.tls = false};
+    uint16_t port = 0;
     char host[64];
-    uint16_t port;
 
     stop_listening(l);
     if (parse(args, host, &port, &how, &err) == 0)
