@@ -188,7 +188,7 @@ step(struct speed *s, uint64_t i, int64_t *ns, struct err *err)
 int
 speed_measure(struct speed *s, struct err *err)
 {
-    int64_t start, spent = 0, first;
+    int64_t start, spent = 0, first, median;
     size_t n = 0;
 
     if (!s->ready)
@@ -207,6 +207,7 @@ speed_measure(struct speed *s, struct err *err)
     }
     qsort(s->step_ns, n, sizeof *s->step_ns, compare);
     probe_say("steps", "%zu", n);
-    probe_say("step_s", "%.9f", (double)s->step_ns[n / 2] / NS_PER_S);
+    median = s->step_ns[n / 2];
+    probe_say("step_s", "%.9f", (double)median / NS_PER_S);
     return 0;
 }
