@@ -1,0 +1,122 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What a worker hears. */
+#include "worker/worker_impl.h"
+
+#include "base/clock.h"
+
+static int
+on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
+        void **bulk, struct err *err)
+{
+    struct worker *w = ctx;
+
+    (void)c;
+    if (h->type == MSG_DATA && w->fetch)
+        return fetch_on_body(w->fetch, h, body, bulk, err);
+    if (h->type != MSG_ORDER)
+        return h->bulk_len ? err_set(err, ERR_PROTO, "%s with a bulk",
+                                     msg_name(h->type))
+                           : 0;
+    if (!w->ready || thinker_is_busy(w->thinker))
+        return err_set(err, ERR_PROTO, "unexpected ORDER");
+    if (h->bulk_len != 0 && h->bulk_len != worker_vector_bytes(w))
+        return err_set(err, ERR_PROTO, "parameters of %llu bytes, expected %zu",
+                       (unsigned long long)h->bulk_len, worker_vector_bytes(w));
+    *bulk = thinker_get_compute(w->thinker)->params;
+    return 0;
+}
+
+static int
+on_order(struct worker *w, struct conn *c, const struct frame_head *h,
+         const void *body, struct err *err)
+{
+    int64_t first = conn_get_frame_start(c), idle;
+    struct msg_order order;
+
+    if (msg_get_order(&order, body, h->body_len, err) != 0)
+        return -1;
+    if (!(order.flags & MSG_ORDER_PARAMS) != (h->bulk_len == 0)) {
+        msg_order_release(&order);
+        return err_set(err, ERR_PROTO, "ORDER: flag and bulk disagree");
+    }
+    /* A second time: its first result was bad, and so may be what local steps
+     * have left behind. */
+    if (order.iteration == w->iteration)
+        compute_forget(thinker_get_compute(w->thinker));
+    w->iteration = order.iteration;
+    w->lost_ns = 0;
+    /* From the last byte sent to the first one received: the policy's share is
+     * what it says; the rest was spent on the way and in queues. */
+    idle = first - w->push_sent_ns;
+    if (idle < 0)
+        idle = 0;
+    w->wait_ns = order.held_ns < idle ? order.held_ns : idle;
+    w->push_ns += idle - w->wait_ns;
+    w->pull_ns = clock_now_ns() - first;
+    w->total.push_ns += idle - w->wait_ns;
+    w->total.wait_ns += w->wait_ns;
+    w->total.pull_ns += w->pull_ns;
+    thinker_order(w->thinker, &order);
+    return 0;
+}
+
+static void
+on_sign_of_life(struct worker *w)
+{
+    int64_t now = clock_now_ns();
+
+    habit_add(&w->silence, now - w->heard_ns);
+    w->heard_ns = now;
+    if (w->ready)
+        w->lost_ns = 0;
+}
+
+static int
+on_frame(void *ctx, struct conn *c, const struct frame_head *h,
+         const void *body, void *bulk, struct err *err)
+{
+    struct worker *w = ctx;
+    struct msg_error e;
+
+    (void)bulk;
+    switch (h->type) {
+    case MSG_ORDER:
+        return on_order(w, c, h, body, err);
+    case MSG_DATA:
+        if (w->fetch)
+            fetch_on_frame(w->fetch, h);
+        return 0;
+    case MSG_STOP:
+        worker_say_bye(w);
+        return 0;
+    case MSG_BEAT:
+        on_sign_of_life(w);
+        return 0;
+    case MSG_ERROR:
+        if (msg_get_error(&e, body, h->body_len, err) != 0)
+            return -1;
+        w->refused = true;
+        return err_set(err, (enum err_code)e.code, "coordinator: %s", e.text);
+    default:
+        return err_set(err, ERR_PROTO, "unexpected %s", msg_name(h->type));
+    }
+}
+
+static void
+on_closed(void *ctx, struct conn *c, const struct err *why)
+{
+    struct worker *w = ctx;
+
+    (void)c;
+    if (w->ending) {
+        w->conn = NULL;
+        return;
+    }
+    worker_cut(w, why);
+}
+
+const struct conn_handlers worker_handlers = {
+    .on_body = on_body,
+    .on_frame = on_frame,
+    .on_closed = on_closed,
+};

@@ -1,0 +1,62 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* What the files of the talking thread share: worker.c (life, connections),
+ * say.c (frames to the coordinator), hear.c (frames from it). */
+#ifndef EBSP_WORKER_WORKER_IMPL_H
+#define EBSP_WORKER_WORKER_IMPL_H
+
+#include "base/err.h"
+#include "base/habit.h"
+#include "io/conn.h"
+#include "io/loop.h"
+#include "wire/join.h"
+#include "worker/fetch.h"
+#include "worker/thinker.h"
+
+struct worker {
+    struct join join;
+    uv_loop_t loop;
+    struct conn *conn; /* authenticated */
+    bool ready;        /* READY was sent on this connection */
+    uv_timer_t beat, retry;
+    uv_poll_t orphan;    /* stdin */
+    struct fetch *fetch; /* while the data set is on its way */
+    struct thinker *thinker;
+    struct err err; /* why it ends */
+    bool ending;
+
+    uint64_t retry_ms;
+    int64_t lost_ns; /* since when nothing was ordered; 0: all is well */
+    bool refused;    /* the coordinator has said why */
+    int64_t beat_ns, excused_ns, heard_ns;
+    uint64_t iteration; /* of the last order */
+    struct habit silence;
+
+    int64_t start_ns, ready_ns;
+    int64_t push_start_ns, push_sent_ns; /* of the last push */
+    int64_t push_ns, wait_ns, pull_ns;   /* of the last exchange */
+    struct msg_bye total;
+};
+
+static inline size_t
+worker_vector_bytes(const struct worker *w)
+{
+    return thinker_get_compute(w->thinker)->t->n_floats * sizeof(float);
+}
+
+/* worker.c: the end, at once when nobody is there to talk to, else when what
+ * is queued is flushed. */
+void worker_end(struct worker *w, const struct err *why);
+/* The connection is gone: tries to come back, or ends. */
+void worker_cut(struct worker *w, const struct err *why);
+
+/* say.c */
+void worker_fail(struct worker *w, const struct err *why); /* tells, ends */
+void worker_say_ready(struct worker *w);
+void worker_say_push(struct worker *w);
+void worker_say_fetch(struct worker *w, const struct msg_fetch *m);
+void worker_say_bye(struct worker *w); /* and ends */
+
+/* hear.c */
+extern const struct conn_handlers worker_handlers;
+
+#endif
