@@ -67,7 +67,8 @@ UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \
 tests_abi_test_layout_SOURCES = tests/abi/test_layout.c \
 	tests/abi/layout_1_0.c tests/abi/layout_now.c
 FUZZERS += tests/fuzz/fuzz_policy_spec tests/fuzz/fuzz_policy_events
-BATS_TESTS += tests/bats/policy.bats tests/abi/abi.bats
+BATS_TESTS += tests/bats/policy.bats tests/bats/policy-wild.bats \
+	tests/abi/abi.bats
 EXTRA_DIST += tests/abi/layout.h tests/abi/layout.inc \
 	tests/abi/policy-1.0.h tests/abi/plugin.c
 UNIT_TESTS += tests/unit/test_elasticbsp

@@ -3,7 +3,7 @@
  * comes of it. */
 #include "policy/host_impl.h"
 
-/* Timers that may expire in a row while nobody is running. */
+/* Timers that may expire in a row, without any other event. */
 #define MAX_WAKES 100000
 
 static struct ebsp_event *
@@ -26,6 +26,8 @@ deliver(struct host *h)
 {
     int32_t r;
 
+    if (h->sent.event.kind != EBSP_EVENT_WAKE && !h->is_probe)
+        h->n_wakes = 0;
     h->stats.events++;
     h->in_event = true;
     r = h->config.lib->p.on_event(h->self, &h->sent.event);
@@ -214,16 +216,17 @@ host_leave(struct host *h, int64_t now_ns, uint32_t worker, struct err *err)
     return end(h, err);
 }
 
-/* Timers that only lead to timers are a deadlock, too. */
+/* Timers that only lead to timers: a deadlock when nobody is running, and time
+ * that does not pass otherwise. */
 static void
 count_wake(struct host *h)
 {
-    if (h->stats.running > 0)
-        h->n_wakes = 0;
-    else if (++h->n_wakes >= MAX_WAKES)
-        host_fail(h, "%d timers have expired while %s", MAX_WAKES,
-                  h->stats.held > 0 ? "all workers were held"
-                                    : "no worker was there");
+    if (++h->n_wakes >= MAX_WAKES)
+        host_fail(h, "asks for %d timers between two other events, while %s",
+                  MAX_WAKES,
+                  h->stats.running > 0 ? "workers are running"
+                  : h->stats.held > 0  ? "all workers are held"
+                                       : "no worker is there");
 }
 
 int

@@ -47,7 +47,7 @@ struct host {
     struct timers timers;
     int64_t told_ns;  /* earliest timer as the driver knows it */
     uint32_t n_spins; /* timers asked for "now" by WAKE, at this instant */
-    uint32_t n_wakes; /* in a row, with nobody running */
+    uint32_t n_wakes; /* in a row, without another event */
     struct ebsp_bounds bounds;
     uint32_t most;    /* workers at once, so far */
     uint64_t n_drops; /* by the policy, in a row, without a COMMIT */

@@ -152,6 +152,9 @@ on_timer(uv_timer_t *t)
         server_settle(s);
 }
 
+/* At least one turn of the loop away: one of 0 ms that is asked for by a timer
+ * runs again before anything else, and a policy that asks for no end of them
+ * would shut out sockets and signals. */
 static void
 driver_timer(void *ctx, int64_t at_ns)
 {
@@ -164,7 +167,7 @@ driver_timer(void *ctx, int64_t at_ns)
         return;
     wait_ns = at_ns - clock_now_ns();
     uv_timer_start(&s->timer, on_timer,
-                   wait_ns > 0 ? (uint64_t)(wait_ns + 999999) / 1000000 : 0, 0);
+                   wait_ns > 0 ? (uint64_t)(wait_ns + 999999) / 1000000 : 1, 0);
 }
 
 static void

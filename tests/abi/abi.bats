@@ -95,7 +95,7 @@ refuses() {
     refuses NAN 'ADD with a weight that is not finite'
     refuses FORGETS_LEAVE 'it is not there'
     refuses NO_RELEASE 'deadlock after'
-    refuses WAITS_FOR_EVER 'timers have expired while all workers were held'
+    refuses WAITS_FOR_EVER 'between two other events, while all workers are held'
     refuses NO_COMMIT 'added but not committed'
     refuses BOUND 'promised a staleness of at most 2'
 }
@@ -103,7 +103,7 @@ refuses() {
 @test "a policy that never ends does not keep a run from it" {
     build wrong.so policy-1.0.h "${CC:-cc}" -w -DFAULT_WAITS_FOR_EVER
     expect 7 simulate -n 4 -p ./wrong.so --speeds 10 --iterations 50
-    stderr_has 'timers have expired while all workers were held'
+    stderr_has 'between two other events, while all workers are held'
     build wrong.so policy-1.0.h "${CC:-cc}" -w -DFAULT_NO_COMMIT
     expect 7 simulate -n 3 -p ./wrong.so --speeds 10 --iterations 25
     stderr_has '1 push added but not committed when the last worker left'

@@ -277,13 +277,53 @@ deadlocks_are_reported(void)
         if (host_advance(s.host, i, &s.err) != 0)
             break;
     is_int(i, 100000, "timers that only lead to timers: reported");
-    ok(strstr(s.err.text, "while all workers were held"), "and told so");
+    ok(strstr(s.err.text, "while all workers are held"), "and told so");
     script_close(&s);
 
     script_init(&s, 3, on_wake);
     s.n = 50;
     script_start(&s, 0);
     ok(host_join(s.host, 2, 0, &s.err) == 0, "a timer is pending: fine");
+    script_close(&s);
+}
+
+static int32_t
+run_and_again(struct script *s, const struct ebsp_event *e)
+{
+    if (async(s, e) != 0)
+        return -1;
+    return e->kind == EBSP_EVENT_PUSH ? 0 : again(s, e);
+}
+
+/* The next one of each is asked for by the one before, so time goes on, but a
+ * nanosecond at a time. */
+static void
+timers_must_let_others_happen(void)
+{
+    struct script s;
+    int i;
+
+    script_init(&s, 1, run_and_again);
+    script_start(&s, 1);
+    for (i = 1; i < 200000; i++)
+        if (host_advance(s.host, i, &s.err) != 0)
+            break;
+    is_int(i, 100000, "timers without end while somebody is running: reported");
+    is_str(
+        s.err.text,
+        "policy \"script\": asks for 100000 timers between two other events, "
+        "while workers are running",
+        "and told so");
+    is_int(s.err.code, ERR_POLICY, "as the policy's fault");
+    script_close(&s);
+
+    script_init(&s, 1, run_and_again);
+    script_start(&s, 1);
+    for (i = 1; i < 200000; i++)
+        if (host_advance(s.host, i, &s.err) != 0 ||
+            (i == 90000 && script_push(&s, i, 0) != 0))
+            break;
+    is_int(i, 190000, "a push in between begins the count again");
     script_close(&s);
 }
 
@@ -589,6 +629,7 @@ main(void)
     leaves_come_after_the_callback();
     lost_pushes_are_dropped();
     deadlocks_are_reported();
+    timers_must_let_others_happen();
     uncommitted_pushes_are_told();
     timers_come_in_order();
     timers_cannot_be_abused();
