@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # ebsp check: real sshds, hosts with something wrong, and nobody left behind.
 load ebsp
 load jobs

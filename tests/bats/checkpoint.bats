@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Checkpoints against everything: kill -9 at any time, damage, full disks.
 load ebsp
 load jobs

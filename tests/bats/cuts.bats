@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Training through a bad network: what it does to the bytes may cost time, never
 # a sample, never the run.  Offsets are random, from a seed that is told.
 load ebsp

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Workers that are killed, stopped and continued at every state, and a
 # coordinator that sleeps: every run comes to its end, having applied every
 # sample of each epoch exactly once, and its model is as good as without.

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Training over ssh between machines that are network namespaces, through
 # cables that are slow or pulled out.
 load ebsp

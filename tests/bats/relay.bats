@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # The bad network of other tests, as a process: real sockets and its commands.
 # What it does to the bytes is tested by tests/unit/test_relay.c.
 # shellcheck disable=SC2016 # the shell of ssh-relay expands variables

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Workers that say nothing, hear nothing, take for ever or go away, and what a
 # job may want to be done about it.  See rogue.bats for those who say too much.
 load ebsp

@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # Workers over SSH: real sshds, real login shells, and nobody left behind.
 load ebsp
 load jobs

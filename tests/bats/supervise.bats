@@ -1,5 +1,6 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # ebsp train --supervise: a run that goes on by itself.
 load ebsp
 load jobs
