@@ -30,7 +30,8 @@ train_argv(const struct chaos_options *o, const char *run, bool disturbed)
     static const char *const ours[] = {"--supervise",
                                        "--max-coordinator-restarts=1000000",
                                        "--max-restarts=1000000"};
-    size_t n = 0, cap = (size_t)o->n_train + ARRAY_LEN(ours) + 7;
+    static const size_t others = 8; /* words below, and the NULL behind them */
+    size_t n = 0, cap = (size_t)o->n_train + ARRAY_LEN(ours) + others;
     const char **v = mem_alloc(cap, sizeof *v);
 
     if (!v)
