@@ -63,7 +63,8 @@ BATS_TESTS += tests/bats/ssh.bats
 # policy
 UNIT_TESTS += tests/unit/test_policies tests/unit/test_policy_host \
 	tests/unit/test_policy_act tests/unit/test_policy_clocks \
-	tests/unit/test_policy_lib tests/abi/test_layout
+	tests/unit/test_policy_lib tests/unit/test_policy_watchdog \
+	tests/abi/test_layout
 tests_abi_test_layout_SOURCES = tests/abi/test_layout.c \
 	tests/abi/layout_1_0.c tests/abi/layout_now.c
 FUZZERS += tests/fuzz/fuzz_policy_spec tests/fuzz/fuzz_policy_events

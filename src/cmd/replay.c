@@ -9,6 +9,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "policy/watchdog.h"
 
 #include <inttypes.h>
 #include <stdbool.h>
@@ -130,6 +131,7 @@ report(const struct options *o, const struct replay_result *r, struct err *err)
 static int
 run(int argc, char **argv, struct err *err)
 {
+    static const struct watchdog_limits limits = WATCHDOG_LIMITS;
     struct options o = {0};
     struct replay_config config;
     struct replay_result result;
@@ -150,6 +152,8 @@ run(int argc, char **argv, struct err *err)
     config = (struct replay_config){
         .run = o.run, .job = &job, .policy = o.policy, .follow = o.follow};
     r = job_set_data_dir(&job, o.data_dir, err);
+    if (r == 0)
+        r = watchdog_start(&limits, err);
     if (r == 0)
         r = replay_run(&config, &result, err);
     if (r == 0)

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "policy/watchdog.h"
 
 #include <errno.h>
 #include <inttypes.h>
@@ -181,9 +182,12 @@ static const struct argp argp = {
 static int
 run(int argc, char **argv, struct err *err)
 {
+    static const struct watchdog_limits limits = WATCHDOG_LIMITS;
     struct simulate_options o = {.iterations = 1000, .batch = 1, .seed = 1};
     int r = cmd_parse(&argp, argc, argv, &o, err);
 
+    if (r == 0)
+        r = watchdog_start(&limits, err);
     if (r == 0)
         r = simulate(&o, err);
     overrides_release(&o.overrides);

@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/plan.h"
 #include "job/rundir.h"
+#include "policy/watchdog.h"
 
 #include <errno.h>
 #include <signal.h>
@@ -277,6 +278,7 @@ warn_of_loss(const struct train_options *o, const struct job *j)
 static int
 run_job(const struct train_options *o, struct err *err)
 {
+    static const struct watchdog_limits limits = WATCHDOG_LIMITS;
     struct train t = {.options = o};
     struct err missing = ERR_INIT;
     int r = -1;
@@ -300,8 +302,10 @@ run_job(const struct train_options *o, struct err *err)
     }
     if (r == 0) {
         warn_of_loss(o, &t.job);
-        r = train_run(&t, err);
+        r = watchdog_start(&limits, err);
     }
+    if (r == 0)
+        r = train_run(&t, err);
 out:
     dataset_free(t.data);
     policy_lib_close(&t.policy);

@@ -279,6 +279,7 @@ host_act(void *ctx, const struct ebsp_action *a)
     struct host *h = ctx;
     const struct action_kind *kind;
     const char *stray;
+    int r;
 
     if (h->err.code != ERR_OK)
         return -1;
@@ -298,5 +299,8 @@ host_act(void *ctx, const struct ebsp_action *a)
                          stray);
     if (!isfinite(a->weight))
         return host_fail(h, "%s with a weight that is not finite", kind->name);
-    return kind->run(h, a);
+    watchdog_leave();
+    r = kind->run(h, a);
+    watchdog_return();
+    return r;
 }

@@ -24,13 +24,18 @@ prepare(struct host *h, uint32_t kind, uint32_t worker)
 static int
 deliver(struct host *h)
 {
+    const struct ebsp_event *e = &h->sent.event;
+    const char *name = host_kind_name(e->kind);
     int32_t r;
 
-    if (h->sent.event.kind != EBSP_EVENT_WAKE && !h->is_probe)
+    if (e->kind != EBSP_EVENT_WAKE && !h->is_probe)
         h->n_wakes = 0;
     h->stats.events++;
     h->in_event = true;
-    r = h->config.lib->p.on_event(h->self, &h->sent.event);
+    watchdog_enter(&h->name, name ? name : "an event of unknown kind",
+                   e->worker);
+    r = h->config.lib->p.on_event(h->self, e);
+    watchdog_leave();
     if (r != 0 && h->err.code == ERR_OK)
         host_fail(h, "failed without giving a reason");
     h->in_event = false;

@@ -9,21 +9,29 @@
 #include <string.h>
 
 const char *
-host_event_text(const struct host *h, char *to, size_t cap)
+host_kind_name(uint32_t kind)
 {
     static const char *const names[] = {
         [EBSP_EVENT_START] = "START", [EBSP_EVENT_PUSH] = "PUSH",
         [EBSP_EVENT_JOIN] = "JOIN",   [EBSP_EVENT_LEAVE] = "LEAVE",
         [EBSP_EVENT_WAKE] = "WAKE",
     };
-    const struct ebsp_event *e = &h->sent.event;
 
-    if (e->kind >= ARRAY_LEN(names) || !names[e->kind])
+    return kind < ARRAY_LEN(names) ? names[kind] : NULL;
+}
+
+const char *
+host_event_text(const struct host *h, char *to, size_t cap)
+{
+    const struct ebsp_event *e = &h->sent.event;
+    const char *name = host_kind_name(e->kind);
+
+    if (!name)
         str_printf(to, cap, "event of unknown kind %u", e->kind);
     else if (e->worker == EBSP_NO_WORKER)
-        str_printf(to, cap, "%s", names[e->kind]);
+        str_printf(to, cap, "%s", name);
     else
-        str_printf(to, cap, "%s of worker %u", names[e->kind], e->worker);
+        str_printf(to, cap, "%s of worker %u", name, e->worker);
     return to;
 }
 
@@ -64,7 +72,9 @@ host_ask_bounds(struct host *h)
     memset(&asked, 0, sizeof asked);
     asked.b.struct_size =
         (uint32_t)(h->config.future ? sizeof asked : sizeof asked.b);
+    watchdog_enter(&h->name, "bounds", EBSP_NO_WORKER);
     h->config.lib->p.bounds(h->self, &asked.b);
+    watchdog_leave();
     h->bounds = asked.b;
     return h->err.code == ERR_OK ? 0 : -1;
 }
@@ -79,7 +89,9 @@ create_policy(struct host *h)
                          "needs what this way of running cannot do "
                          "(bits 0x%llx of EBSP_CAN_*)",
                          (unsigned long long)(p->needs & h->config.lacks));
+    watchdog_enter(&h->name, "create", EBSP_NO_WORKER);
     h->self = p->create(&h->lent.table);
+    watchdog_leave();
     if (!h->self)
         return host_fail(h, "could not be created and gave no reason");
     return h->err.code == ERR_OK ? host_ask_bounds(h) : -1;
@@ -104,6 +116,7 @@ host_new(const struct host_config *config, struct err *err)
     h->config = *config;
     if (!h->config.driver)
         h->config.driver = &no_driver;
+    watchdog_set_name(&h->name, config->lib->p.name);
     h->now_ns = INT64_MIN;
     h->told_ns = INT64_MAX;
     h->stats.version = config->version;
@@ -131,8 +144,11 @@ host_free(struct host *h)
 {
     if (!h)
         return;
-    if (h->self)
+    if (h->self) {
+        watchdog_enter(&h->name, "destroy", EBSP_NO_WORKER);
         h->config.lib->p.destroy(h->self);
+        watchdog_leave();
+    }
     clocks_release(&h->clocks);
     timers_release(&h->timers);
     mem_free(h->workers);

@@ -10,6 +10,7 @@
 #include "policy/host.h"
 #include "policy/lib.h"
 #include "policy/timers.h"
+#include "policy/watchdog.h"
 
 struct host_worker {
     enum host_state state;
@@ -30,6 +31,7 @@ struct host_added {
 struct host {
     struct host_config config;
     void *self; /* the plugin's object */
+    struct watchdog_name name;
     struct err err;
     bool busy;       /* inside a host_* call */
     bool in_event;   /* inside on_event */
@@ -73,6 +75,8 @@ int host_fail(struct host *h, const char *fmt, ...)
     __attribute__((format(printf, 2, 3)));
 /* A driver's call failed, perhaps without saying why; always -1. */
 int host_driver_failed(struct host *h, const char *what);
+/* "PUSH", or NULL for a kind that this ABI does not have. */
+const char *host_kind_name(uint32_t kind);
 /* "PUSH of worker 3" for the event delivered last; returns `to`. */
 const char *host_event_text(const struct host *h, char *to, size_t cap);
 

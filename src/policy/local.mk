@@ -13,4 +13,5 @@ libebsp_a_SOURCES += \
 	src/policy/services.c \
 	src/policy/spec.c src/policy/spec.h \
 	src/policy/table.c src/policy/table.h \
-	src/policy/timers.c src/policy/timers.h
+	src/policy/timers.c src/policy/timers.h \
+	src/policy/watchdog.c src/policy/watchdog.h

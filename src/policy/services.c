@@ -84,9 +84,12 @@ lent_note(void *ctx, const struct ebsp_note *note)
         host_fail(h, "note outside of on_event");
         return;
     }
-    if (take_note(h, note) == 0 && h->config.driver->note)
-        h->config.driver->note(h->config.ctx, note->name, h->values,
-                               (size_t)note->n_values);
+    if (take_note(h, note) != 0 || !h->config.driver->note)
+        return;
+    watchdog_leave();
+    h->config.driver->note(h->config.ctx, note->name, h->values,
+                           (size_t)note->n_values);
+    watchdog_return();
 }
 
 static void
@@ -98,9 +101,11 @@ lent_log(void *ctx, uint32_t level, const char *text)
     if (!h->config.log || !text)
         return;
     str_escape(safe, sizeof safe, text, strlen(text));
+    watchdog_leave();
     log_line(h->config.log,
              level < EBSP_LOG_DEBUG ? (enum log_level)level : LOG_DEBUG,
              host_get_policy(h), "%s", safe);
+    watchdog_return();
 }
 
 static void

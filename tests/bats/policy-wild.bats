@@ -76,3 +76,28 @@ EOF
     expect 7 simulate -n 2 --speeds 10 -p ./wild.so
     stderr_has "asks for 100000 timers between two other events"
 }
+
+@test "a plugin that crashes is named, with the event" {
+    local fault
+    for fault in 'abort()' '*(volatile int *)0 = 1' 'raise(SIGFPE)' \
+        'zero = recurse(1)'; do
+        wild "-DAT_PUSH=$fault"
+        run_ebsp simulate -n 2 --speeds 10 -p ./wild.so
+        [ "$status" -ne 0 ]
+        stderr_has 'ebsp: policy "wild" crashed in PUSH of worker 1'
+    done
+    blobs_job j.json
+    run_ebsp train j.json -r run -q -n 2 -p ./wild.so
+    [ "$status" -ne 0 ]
+    stderr_has 'ebsp: policy "wild" crashed in PUSH of worker 1'
+}
+
+# What comes of it after a minute: tests/unit/test_policy_watchdog.c.
+@test "a plugin that does not return is named after ten seconds" {
+    wild '-DAT_PUSH=for (;;)'
+    blobs_job j.json
+    bg train.log ebsp train j.json -r run -q -n 2 -p ./wild.so
+    wait_for train.log \
+        '^ebsp: policy "wild" has not returned from PUSH of worker 1 for 10 s$' 40
+    kill -KILL $!
+}
