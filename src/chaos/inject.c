@@ -16,7 +16,9 @@
 
 #define MAX_CHILDREN 4096
 #define CUT_NS       (5 * NS_PER_S) /* for an answer */
-#define HOLD_NS      (2 * NS_PER_S) /* for a push to be on its way */
+#define PUSH_NS      (3 * NS_PER_S) /* for a push to be on its way */
+#define HOLD_NS      (NS_PER_S / 2) /* at a time */
+#define GO_ON_MS     10             /* between two of these */
 #define HOLD_POLL_MS 1
 #define LEAST_UNREAD 256 /* bytes: more than signs of life of that time */
 #define ANSWER_BYTES ((size_t)64 << 10)
@@ -90,25 +92,6 @@ find_target(const struct chaos *c, const struct strike *s, const char **why)
 
 /* ---- how ----------------------------------------------------------------- */
 
-/* The push of a small network takes microseconds.  So the coordinator is held
- * until bytes of it wait to be read: the worker is pushing then, however long
- * we look at it.  False: they did not come. */
-static bool
-hold_until_pushing(const struct chaos *c, pid_t worker, int *held)
-{
-    int64_t end = clock_now_ns() + HOLD_NS;
-
-    *held = proc_open(inject_find_coordinator(c));
-    if (*held < 0 || proc_signal(*held, SIGSTOP, NULL) != 0)
-        return false;
-    while (proc_unread(worker) < LEAST_UNREAD) {
-        if (clock_now_ns() > end)
-            return false;
-        (void)poll(NULL, 0, HOLD_POLL_MS);
-    }
-    return true;
-}
-
 static void
 let_go(int held)
 {
@@ -116,6 +99,39 @@ let_go(int held)
         return;
     (void)proc_signal(held, SIGCONT, NULL);
     close(held);
+}
+
+static bool
+comes_a_push(pid_t worker, int64_t until_ns)
+{
+    while (proc_unread(worker) < LEAST_UNREAD) {
+        if (clock_now_ns() > until_ns)
+            return false;
+        (void)poll(NULL, 0, HOLD_POLL_MS);
+    }
+    return true;
+}
+
+/* The push of a small network takes microseconds.  So the coordinator is held
+ * until bytes of it wait to be read: the worker is pushing then, however long
+ * we look at it.  Parameters of a large one may not have left the coordinator
+ * yet: it goes on for a moment in between.  False: no push came. */
+static bool
+hold_until_pushing(const struct chaos *c, pid_t worker, int *held)
+{
+    int64_t end = clock_now_ns() + PUSH_NS;
+
+    *held = proc_open(inject_find_coordinator(c));
+    while (*held >= 0 && proc_signal(*held, SIGSTOP, NULL) == 0) {
+        int64_t now = clock_now_ns();
+
+        if (comes_a_push(worker, now + HOLD_NS))
+            return true;
+        if (now > end || proc_signal(*held, SIGCONT, NULL) != 0)
+            return false;
+        (void)poll(NULL, 0, GO_ON_MS);
+    }
+    return false;
 }
 
 /* Asks the coordinator to drop the connection, as if the network had. */

@@ -1,9 +1,16 @@
 #!/usr/bin/env bats
 # SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
 # ebsp chaos: runs that are disturbed end like any other, and a check that
 # could not fail would be none.
 load ebsp
 load jobs
+
+setup() {
+    ebsp_setup
+    # what a sanitizer keeps of freed memory is no growth
+    export ASAN_OPTIONS=${ASAN_OPTIONS:+$ASAN_OPTIONS:}quarantine_size_mb=1
+}
 
 # A worker that is silent for a second is cut off, half a second later lost.
 strict=(--set faults.min_silence=1 --set faults.max_silence=1
