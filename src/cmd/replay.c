@@ -64,7 +64,8 @@ static const struct argp argp = {
     .doc = "Execute a run again in one process, with the same policy told the "
            "same at the same times, and compare its actions, and the "
            "parameters bit by bit."
-           "\vExit status 1 when they differ.  See ebsp-replay(1).",
+           "\vExit status 1 when they differ, 7 when the policy could not take "
+           "part.  See ebsp-replay(1).",
 };
 
 static void
@@ -72,19 +73,23 @@ print_json(const struct replay_result *r, bool same)
 {
     json_t *alone = *r->why_alone ? json_text(r->why_alone) : NULL;
     struct buf b = BUF_INIT(4096);
+    char line[16] = "null";
 
+    if (r->strange_line)
+        str_printf(line, sizeof line, "%d", r->strange_line);
     if (!alone || json_dump(alone, 0, &b, NULL) != 0)
         buf_adds(&b, "null");
     json_decref(alone);
     printf("{\"samples\": %" PRIu64 ", \"updates\": %" PRIu64
            ", \"params_hash\": \"%016" PRIx64
            "\", \"identical\": %s, \"actions\": %" PRIu64 ", \"alone\": %s, "
-           "\"test_accuracy\": %.9g, \"test_loss\": %.9g}\n",
+           "\"strange_line\": %s, \"test_accuracy\": %.9g, "
+           "\"test_loss\": %.9g}\n",
            r->samples, r->updates, r->hash,
            !r->has_recorded ? "null"
            : same           ? "true"
                             : "false",
-           r->actions, b.data, r->eval.accuracy, r->eval.loss);
+           r->actions, b.data, line, r->eval.accuracy, r->eval.loss);
     buf_release(&b);
 }
 
@@ -108,24 +113,53 @@ print_text(const struct replay_result *r, bool same)
            100 * r->eval.accuracy, r->eval.loss);
 }
 
+static const char cause[] =
+    "(another processor, thread count or version of oneDNN?)";
+
+/* What is wrong; the most telling of it is the error. */
 static int
-report(const struct options *o, const struct replay_result *r, struct err *err)
+judge(const struct replay_result *r, bool same, struct err *err)
 {
-    bool same = r->has_recorded && r->hash == r->recorded_hash;
     char since[80] = "";
 
-    (o->json ? print_json : print_text)(r, same);
-    if (!r->has_recorded || same)
-        return 0;
     if (r->strange_line)
         str_printf(since, sizeof since,
                    ", since the push in line %d of events.jsonl",
                    r->strange_line);
-    return err_set(err, ERR_FAIL,
-                   "the parameters differ from the run's, which were "
-                   "%016" PRIx64 "%s (another processor, thread count or "
-                   "version of oneDNN?)",
-                   r->recorded_hash, since);
+    if (r->has_recorded && !same)
+        return err_set(err, ERR_FAIL,
+                       "the parameters differ from the run's, which were "
+                       "%016" PRIx64 "%s %s",
+                       r->recorded_hash, since, cause);
+    if (r->strange_line)
+        return err_set(err, ERR_FAIL,
+                       "the push in line %d of events.jsonl has another loss "
+                       "or gradient norm than it has now %s",
+                       r->strange_line,
+                       r->has_recorded ? "(was the recording changed?)"
+                                       : cause);
+    return 0;
+}
+
+static int
+report(const struct options *o, const struct replay_result *r, struct err *err)
+{
+    bool same = r->has_recorded && r->hash == r->recorded_hash;
+    char why[sizeof r->why_alone];
+
+    (o->json ? print_json : print_text)(r, same);
+    if (r->misses_policy) {
+        str_escape(why, sizeof why, r->why_alone, strlen(r->why_alone));
+        fprintf(stderr, "ebsp replay: warning: no policy took part: %s\n", why);
+    }
+    if (judge(r, same, err) != 0)
+        return -1;
+    if (r->misses_policy)
+        return err_set(err, ERR_POLICY,
+                       "the recorded actions were followed, nobody knows "
+                       "whether the policy would do the same (--follow: do "
+                       "not ask it)");
+    return 0;
 }
 
 static int

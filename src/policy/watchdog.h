@@ -3,9 +3,9 @@
  *
  * A plugin is somebody else's code inside our process.  Hosts mark when they
  * are in one of its callbacks; that is a few stores, for the simulator makes
- * more than a million of them a second.  watchdog_start sets up who looks at the mark: a
- * thread, and handlers of the signals that a crash raises.  Without it the
- * marks have no effect.
+ * more than a million of them a second.  watchdog_start sets up who looks at
+ * the mark: a thread, and handlers of the signals that a crash raises.  Without
+ * it the marks have no effect.
  *
  * What ebsp does for a policy inside of a callback (it moves gradients, or
  * trains in virtual time) is not the policy's time, nor its crash. */

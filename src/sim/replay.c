@@ -73,33 +73,70 @@ replay_describe(const struct replay *p, char *to, size_t cap)
 
 /* ---- the policy ---------------------------------------------------------- */
 
+/* Are these the same policy with the same options?  Without its plugin only
+ * the names are known. */
+static bool
+is_same_policy(const struct policy_lib *recorded, const char *spec,
+               const char *of_job)
+{
+    size_t n = strcspn(spec, ":");
+    struct policy_lib lib;
+    bool same;
+
+    if (strcspn(of_job, ":") != n || strncmp(spec, of_job, n) != 0)
+        return false;
+    if (!recorded || policy_lib_open(&lib, of_job, NULL) != 0)
+        return true;
+    same = !strcmp(lib.spec, recorded->spec);
+    policy_lib_close(&lib);
+    return same;
+}
+
 /* Opens the plugin that is to take part; *why is filled where none does. */
 static int
 open_policy(struct replay *p, struct err *why, struct err *err)
 {
-    const char *spec = "", *version = "";
+    const char *spec = "", *version = "", *of_job = p->c->job->policy;
+    struct jcur at;
+    bool is_open;
 
     if (jcur_str(&p->at, "spec", &spec, err) != 0 ||
         jcur_str(&p->at, "plugin_version", &version, err) != 0)
         return -1;
     if (p->c->policy)
         return policy_lib_open(&p->lib, p->c->policy, err);
-    if (p->c->follow)
+    if (p->c->follow) {
         err_set(why, ERR_POLICY, "as asked for");
-    else if (policy_lib_is_path(spec) || policy_lib_is_path(p->c->job->policy))
+        return 0;
+    }
+    p->result->misses_policy = true;
+    if (policy_lib_is_path(spec) || policy_lib_is_path(of_job)) {
         err_set(
             why, ERR_POLICY,
             "a plugin that is a file (\"%.200s\") is loaded only when asked "
             "for with --policy",
-            policy_lib_is_path(spec) ? spec : p->c->job->policy);
-    else if (policy_lib_open(&p->lib, spec, why) == 0 &&
-             strcmp(p->lib.p.version, version) != 0) {
+            policy_lib_is_path(spec) ? spec : of_job);
+        return 0;
+    }
+    is_open = policy_lib_open(&p->lib, spec, why) == 0;
+    if (!is_same_policy(is_open ? &p->lib : NULL, spec, of_job)) {
+        at = jcur_key(&p->at, "spec");
+        return jcur_fail(&at, err,
+                         "the run was made with the policy \"%.100s\", but "
+                         "job.json has \"%.100s\"",
+                         spec, of_job);
+    }
+    if (!is_open)
+        return 0;
+    if (strcmp(p->lib.p.version, version) != 0) {
         err_set(why, ERR_POLICY,
                 "plugin \"%s\" has version %.60s, recorded is %.60s (use it "
                 "anyway: --policy)",
                 p->lib.p.name, p->lib.p.version, version);
         policy_lib_close(&p->lib);
+        return 0;
     }
+    p->result->misses_policy = false;
     return 0;
 }
 
@@ -142,13 +179,18 @@ on_policy(struct replay *p, struct err *err)
 
 /* ---- the recording ------------------------------------------------------- */
 
+#define HEX_DIGITS "0123456789abcdef"
+
 static int
 on_end(struct replay *p, struct err *err)
 {
+    struct jcur at = jcur_key(&p->at, "params_hash");
     const char *hash = "";
 
     if (jcur_str(&p->at, "params_hash", &hash, err) != 0)
         return -1;
+    if (strlen(hash) != 16 || strspn(hash, HEX_DIGITS) != 16)
+        return jcur_fail(&at, err, "expected 16 digits of " HEX_DIGITS);
     p->result->recorded_hash = strtoull(hash, NULL, 16);
     p->result->has_recorded = true;
     p->over = true;
@@ -239,6 +281,11 @@ replay_events(struct replay *p, const char *path, struct err *err)
             /* those tell the place */
             if (err->code != ERR_CONFIG && err->code != ERR_FAIL)
                 err_wrap(err, "%s:%d", path, line);
+            /* It has led to what cannot be, or where it is followed to
+             * what no policy may do. */
+            if (err->code == ERR_BUG ||
+                (err->code == ERR_POLICY && !p->host && k->handle == on_action))
+                err->code = ERR_CONFIG;
             break;
         }
     }

@@ -4,7 +4,9 @@
  * The policy plugin takes part: it is told what it was told, at the same times,
  * through the same host as in the live server.  Every action is carried out and
  * compared with the recorded one; the first difference ends the replay.  Where
- * the plugin is not to be had, the recorded actions are carried out alone. */
+ * the plugin is not to be had, the recorded actions are carried out alone.  A
+ * recording is a file as any other: whatever it drives the host to is its fault
+ * (ERR_CONFIG), with file:line. */
 #ifndef EBSP_SIM_REPLAY_H
 #define EBSP_SIM_REPLAY_H
 
@@ -32,6 +34,7 @@ struct replay_result {
     bool has_recorded;
     uint64_t actions;    /* of the policy, all as recorded; 0: followed */
     char why_alone[512]; /* why no policy took part; "" if one did */
+    bool misses_policy;  /* one was to take part and is not to be had */
     int strange_line;    /* of the first push whose loss or norm is another
                           * than recorded; 0: none */
     struct evaluation eval;

@@ -53,9 +53,9 @@ expect(struct replay *p, const char *event, uint32_t rank, bool *over,
                    replay_describe(p, then, sizeof then), now);
 }
 
-/* The numbers of the action, which `who` has chosen. */
+/* The numbers of the action; `now` introduces those of today. */
 static int
-compare(const struct replay *p, const char *who, const struct field *f,
+compare(const struct replay *p, const char *now, const struct field *f,
         size_t n, struct err *err)
 {
     for (size_t i = 0; i < n; i++) {
@@ -68,15 +68,15 @@ compare(const struct replay *p, const char *who, const struct field *f,
         if (recorded != f[i].value)
             return err_set(err, ERR_FAIL,
                            "%s:%d: \"%s\" of \"%s\" is %.17g in the recording, "
-                           "but %s now says %.17g",
+                           "but %s %.17g",
                            p->trace.path, p->trace.number, f[i].key, p->event,
-                           recorded, who, f[i].value);
+                           recorded, now, f[i].value);
     }
     return 0;
 }
 
-#define POLICY "the policy"
-#define JOB    "job.json"
+#define POLICY "the policy now says"
+#define REPLAY "the replay has"
 
 static int
 drive_add(void *ctx, uint32_t worker, double weight, struct err *err)
@@ -112,7 +112,7 @@ drive_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
     if (learner_commit(p->l, weight, pushes, &mine[0].value, err) != 0)
         return -1;
     mine[1].value = (double)store_get_version(learner_get_ledger(p->l)->store);
-    return compare(p, JOB, mine, ARRAY_LEN(mine), err);
+    return compare(p, REPLAY, mine, ARRAY_LEN(mine), err);
 }
 
 static int
@@ -126,7 +126,7 @@ drive_drop(void *ctx, uint32_t worker, struct err *err)
     return over ? 0 : learner_drop(p->l, worker, err);
 }
 
-/* What the job gave to the worker. */
+/* What the worker gets. */
 static int
 compare_order(const struct replay *p, const struct share *s, struct err *err)
 {
@@ -138,7 +138,7 @@ compare_order(const struct replay *p, const struct share *s, struct err *err)
                         {"count", s->cursor[0].count, NAN},
                         {"shard", s->cursor[0].shard, 0}};
 
-    return compare(p, JOB, f, ARRAY_LEN(f), err) == 0
+    return compare(p, REPLAY, f, ARRAY_LEN(f), err) == 0
                ? replay_check_rest(p, s, err)
                : -1;
 }

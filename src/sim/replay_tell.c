@@ -37,6 +37,10 @@ take_rank(struct replay *p, enum host_state state, uint32_t *rank,
         return -1;
     if (!p->host)
         return 0;
+    if (*rank >= host_get_max_workers(p->host))
+        return jcur_fail(&p->at, err,
+                         "%s of worker %u, but the recorded max_workers is %u",
+                         p->event, *rank, host_get_max_workers(p->host));
     if (replay_take_time(p, err) != 0)
         return -1;
     if (host_get_state(p->host, *rank) == state)
@@ -96,23 +100,32 @@ get_number(const struct replay *p, const char *key, double *v, struct err *err)
     return jcur_num(&p->at, key, -INFINITY, INFINITY, v, err);
 }
 
+/* A value that is not finite is recorded as none. */
+static bool
+is_same(double recorded, double computed)
+{
+    return recorded == computed || (isnan(recorded) && !isfinite(computed));
+}
+
 int
 replay_on_push(struct replay *p, struct err *err)
 {
+    const struct host_push *mine;
     struct host_push push;
     double compute = 0;
     uint32_t rank;
 
     if (take_rank(p, HOST_RUNNING, &rank, err) != 0)
         return -1;
-    push = *learner_get_push(p->l, rank);
+    mine = learner_get_push(p->l, rank);
+    push = *mine;
     if (get_number(p, "loss", &push.loss, err) != 0 ||
         get_number(p, "norm", &push.gradient_norm, err) != 0 ||
         jcur_num(&p->at, "compute", 0, REPLAY_MAX_SECONDS, &compute, err) != 0)
         return -1;
     if (p->result->strange_line == 0 &&
-        (push.loss != learner_get_push(p->l, rank)->loss ||
-         push.gradient_norm != learner_get_push(p->l, rank)->gradient_norm))
+        (!is_same(push.loss, mine->loss) ||
+         !is_same(push.gradient_norm, mine->gradient_norm)))
         p->result->strange_line = p->trace.number;
     push.compute_ns = llround(compute * 1e9);
     /* one that is not finite was not told */

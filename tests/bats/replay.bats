@@ -11,11 +11,11 @@ driven() {
     json_true o.json '.identical == true and .alone == null and .actions > 99'
 }
 
-# alone WHY ARG...: a replay of the recording without a policy.
+# alone STATUS WHY ARG...: a replay of the recording without a policy.
 alone() {
-    local why=$1
-    shift
-    expect 0 replay run --json "$@"
+    local want=$1 why=$2
+    shift 2
+    expect "$want" replay run --json "$@"
     echo "$output" >o.json
     json_true o.json '.identical == true and .actions == 0'
     [[ $(json o.json .alone) == *"$why"* ]]
@@ -31,7 +31,7 @@ alone() {
         driven
         [ "$(json o.json .params_hash)" = "$(hash_of run)" ]
     done
-    alone "as asked for" --follow
+    alone 0 "as asked for" --follow
 }
 
 @test "a replay reaches the bits of local steps with momentum and short batches" {
@@ -133,10 +133,10 @@ EOF
     EBSP_POLICY_PATH=old expect 0 train j.json -r run -q -n 3 -p lazy
     [ "$(grep -c '"event":"wake"' run/events.jsonl)" -ge 12 ]
     EBSP_POLICY_PATH=old driven
-    alone 'no policy "lazy"'
+    alone 7 'no policy "lazy"'
     # another version may do otherwise: only when asked for
     lazy new/lazy.so '-DVERSION="1.1"' -DWAIT_NS=1000000000
-    EBSP_POLICY_PATH=new alone 'version 1.1, recorded is 1.0'
+    EBSP_POLICY_PATH=new alone 7 'version 1.1, recorded is 1.0'
     EBSP_POLICY_PATH=new expect 1 replay run -p lazy
     stderr_has 'the policy now does nothing more'
 }
@@ -145,11 +145,11 @@ EOF
     blobs_job j.json '.epochs = 2'
     lazy lazy.so
     expect 0 train j.json -r run -q -n 3 -p ./lazy.so
-    alone '("./lazy.so") is loaded only when asked for with --policy'
+    alone 7 '("./lazy.so") is loaded only when asked for with --policy'
     # nor when the recording alone says so
     jq '.policy = "asp"' run/job.json >x && mv x run/job.json
     sed -i 's|"spec":"lazy"|"spec":"./lazy.so"|' run/events.jsonl
-    alone '("./lazy.so") is loaded only when asked for with --policy'
+    alone 7 '("./lazy.so") is loaded only when asked for with --policy'
     driven --policy ./lazy.so
     expect 2 replay run --policy ./lazy.so --follow
     expect 7 replay run --policy ./absent.so
@@ -182,6 +182,8 @@ EOF
     changed '"event":"add"' 's/"weight":1/"weight":2/' '"weight" of "add" is 2'
     changed '"event":"commit"' 's/"samples":20/"samples":10/' '"samples" of'
     changed '"event":"commit"' 's/"lr":0.1/"lr":0.2/' '"lr" of "commit" is'
+    changed '"event":"commit"' 's/"version":1/"version":7/' \
+        '"version" of "commit" is 7 in the recording, but the replay has 1'
     changed '"event":"release"' 's/"steps"/"keep":1,"steps"/' '"keep" of'
     changed '"event":"add"' 's/"rank":./"rank":9/' 'the recording has "add of worker 9"'
     line=$(grep -n -m 1 '"event":"commit"' whole | cut -d : -f 1)
@@ -213,7 +215,7 @@ EOF
     blobs_job j.json
     expect 0 train j.json -r run -q -n 2 -p asp
     sed -i -E '/"event":"(policy|join)"/d' run/events.jsonl
-    alone "does not tell what the policy was told"
+    alone 0 "does not tell what the policy was told"
     expect 3 replay run -p asp
     stderr_has "does not tell what a policy needs"
 }
@@ -243,17 +245,19 @@ recording() {
         esac
         echo '}'
     done >run/events.jsonl
-    expect 0 replay run --follow --json
+    # of losses and norms it knows nothing
+    expect 1 replay run --follow --json
     hash=$(jq -r .params_hash <<<"$output")
-    expect 0 replay run --json
+    expect 1 replay run --json
+    stderr_has "has another loss"
     echo "$output" >o.json
-    json_true o.json ".alone == null and .params_hash == \"$hash\" and .samples == $samples"
+    json_true o.json ".alone == null and .strange_line > 0 and .params_hash == \"$hash\" and .samples == $samples"
 }
 
 @test "a worker that leaves gives its mini-batch back" {
     local hash samples=60 begin=(policy 'join 0' 'join 1' start)
     mkdir run
-    blobs_job run/job.json '.data.train = 60 | .epochs = 1'
+    blobs_job run/job.json '.data.train = 60 | .epochs = 1 | .policy = "asp"'
     recording "${begin[@]}" 'release 0 0' 'release 1 20' 'leave 1' \
         'push 0' 'add 0' commit 'release 0 20' \
         'push 0' 'add 0' commit 'release 0 40' 'push 0' 'add 0' commit
@@ -267,7 +271,7 @@ recording() {
     local hash samples=40 begin=(policy 'join 0' 'join 1' start)
     mkdir run
     blobs_job run/job.json \
-        '.data.train = 40 | .epochs = 1 | .assignment = {"type": "iid"}'
+        '.data.train = 40 | .epochs = 1 | .assignment = {"type": "iid"} | .policy = "asp"'
     recording "${begin[@]}" 'release 0 0' 'release 1 0 1' 'leave 1' \
         'push 0' 'add 0' commit 'release 0 0 1' 'push 0' 'add 0' commit
     # and not while it is there
@@ -279,7 +283,7 @@ recording() {
 @test "an order that is sent again is computed on newer parameters" {
     local hash samples=40 begin=(policy 'join 0' 'join 1' start)
     mkdir run
-    blobs_job run/job.json '.data.train = 40 | .epochs = 1'
+    blobs_job run/job.json '.data.train = 40 | .epochs = 1 | .policy = "asp"'
     recording "${begin[@]}" 'release 0 0' 'release 1 20' \
         'push 0' 'add 0' commit 'idle 0' 'push 1' 'add 1' commit
     stale=$hash
@@ -302,8 +306,7 @@ recording() {
         local why=$1 program=$2
         shift 2
         for kind; do first "$kind"; done | sed "$program" >bad/events.jsonl
-        run_ebsp replay bad
-        [[ $status -eq 3 || $status -eq 7 ]]
+        expect 3 replay bad
         stderr_has "bad/events.jsonl:$#:"
         stderr_has "$why"
     }
@@ -321,6 +324,35 @@ recording() {
         policy start
     damaged "expected" 's/"max_workers":[0-9]*/"max_workers":1000000000/' policy
     damaged "expected" 's/"clock":[0-9]*/"clock":1.5/' policy
+    damaged "the recorded max_workers is 1" \
+        's/"max_workers":[0-9]*/"max_workers":1/; s/"rank":./"rank":1/' policy join
+    damaged 'job.json has "backup"' 's/"spec":"backup"/"spec":"asp"/' policy
+    damaged 'expected 16 digits' 's/"params_hash":"[^"]*"/"params_hash":"zz"/' end
+}
+
+@test "the options of the recording are those of the job" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q -n 2 -p ssp:staleness=1
+    jq '.policy = "ssp:staleness=2"' run/job.json >x && mv x run/job.json
+    expect 3 replay run
+    stderr_has 'was made with the policy "ssp:staleness=1", but job.json has "ssp:staleness=2"'
+    sed -i 's/"spec":"[^"]*"/"spec":"ssp:stale=1"/' run/events.jsonl
+    alone 7 'no option "stale"'
+    stderr_has 'warning: no policy took part'
+}
+
+@test "a loss that was changed is told, though the parameters agree" {
+    local line
+    blobs_job j.json
+    expect 0 train j.json -r run -q -n 2 -p asp
+    line=$(grep -n -m 1 '"event":"push"' run/events.jsonl | cut -d : -f 1)
+    sed -i "$line"'s/"loss":[^,]*/"loss":0.5/' run/events.jsonl
+    expect 1 replay run
+    stderr_has "the push in line $line of events.jsonl has another loss"
+    stdout_has "identical with the run"
+    expect 1 replay run --follow --json
+    echo "$output" >o.json
+    json_true o.json ".identical == true and .strange_line == $line"
 }
 
 @test "a replay notices that the parameters differ" {
