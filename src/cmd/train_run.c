@@ -337,13 +337,19 @@ finish(struct running *r, struct err *err)
     if (events_close(r->events, &lost) != 0)
         log_warn(&r->log, "events", "%s", lost.text);
     r->events = NULL;
-    if (failure->code != ERR_OK)
-        err_set(err, failure->code, "%s\nsee %s/log", failure->text, r->run);
-    if (server_summary(r->server, &text, err) != 0 ||
-        write_in_run(r, "summary.json", &text, err) != 0 || lost.code != ERR_OK)
-        x = err_set(err, lost.code ? lost.code : ERR_SYS, "%s", lost.text);
-    if (failure->code != ERR_OK) {
+    if (server_summary(r->server, &text, &lost) != 0 ||
+        write_in_run(r, "summary.json", &text, &lost) != 0 ||
+        lost.code != ERR_OK)
         x = -1;
+    if (failure->code != ERR_OK) {
+        x = err_set(err, failure->code, "%s\nsee %s/log%s%s", failure->text,
+                    r->run,
+                    server_get_checkpoint(r->server)
+                        ? "; to go on: ebsp train --resume "
+                        : "",
+                    server_get_checkpoint(r->server) ? r->run : "");
+    } else if (x != 0) {
+        err_set(err, lost.code, "%s", lost.text);
     } else if (x == 0) {
         if (o->json)
             fwrite(text.data, 1, text.len, stdout);

@@ -29,7 +29,7 @@ server_add_worker(struct server *s, const char *host, uint32_t *rank,
         return -1;
     if (w->used)
         w->life++;
-    w->restarts = w->bad_pushes = w->cuts = 0;
+    w->restarts = w->tries = w->bad_pushes = w->cuts = 0;
     w->confessed = false;
     w->beats = w->steps = (struct habit){0};
     *w->host = '\0';
@@ -111,7 +111,7 @@ server_get_worker(const struct server *s, uint32_t rank,
     static const char *const names[] = {
         [SESSION_ABSENT] = "absent",    [SESSION_EXPECTED] = "starting",
         [SESSION_JOINED] = "reading",   [SESSION_READY] = "held",
-        [SESSION_IDLE] = "idle",        [SESSION_CUT] = "lost",
+        [SESSION_IDLE] = "idle",        [SESSION_CUT] = "cut",
         [SESSION_STOPPING] = "leaving",
     };
     const struct session *w = &s->session[rank];

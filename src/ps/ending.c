@@ -29,17 +29,41 @@ over(struct server *s)
     uv_stop(s->loop);
 }
 
+/* The first one is what the run ends with. */
+static void
+remember_failure(struct server *s, const struct err *why)
+{
+    if (s->failure.code != ERR_OK)
+        return;
+    s->failure = *why;
+    log_line(s->c.log, LOG_DEBUG, "server", "failed: %s", why->text);
+    events_begin(s->c.events, clock_now_ns(), "failure");
+    events_int(s->c.events, "code", why->code);
+    events_str(s->c.events, "text", why->text);
+    events_end(s->c.events);
+}
+
+void
+server_give_up(struct server *s, const struct err *why)
+{
+    if (s->phase != SERVER_TRAINING) {
+        server_fail(s, why);
+        return;
+    }
+    remember_failure(s, why);
+    s->hasty = true;
+    server_begin_ending(s, why->text);
+}
+
 void
 server_fail(struct server *s, const struct err *why)
 {
-    if (s->failure.code == ERR_OK) {
-        s->failure = *why;
-        log_line(s->c.log, LOG_DEBUG, "server", "failed: %s", why->text);
-        events_begin(s->c.events, clock_now_ns(), "failure");
-        events_int(s->c.events, "code", why->code);
-        events_str(s->c.events, "text", why->text);
-        events_end(s->c.events);
+    /* The policy is at fault, not what was learned under it. */
+    if (why->code == ERR_POLICY && s->phase == SERVER_TRAINING) {
+        server_give_up(s, why);
+        return;
     }
+    remember_failure(s, why);
     if (s->phase == SERVER_TRAINING)
         s->end_ns = clock_now_ns();
     for (uint32_t i = 0; i < s->n_sessions; i++)
@@ -106,7 +130,7 @@ server_begin_ending(struct server *s, const char *why)
     if (s->phase != SERVER_TRAINING && s->phase != SERVER_STARTING)
         return;
     s->end_ns = s->ending_since_ns = clock_now_ns();
-    if (why)
+    if (why && s->failure.code == ERR_OK)
         snprintf(s->stopped, sizeof s->stopped, "%s", why);
     if (s->phase == SERVER_STARTING) /* nothing was trained */
         s->start_ns = s->end_ns;

@@ -9,7 +9,9 @@
 /* Before the next try to start what has failed: it doubles. */
 #define BACKOFF_NS     (NS_PER_S / 10)
 #define MAX_BACKOFF_NS (10 * NS_PER_S)
-#define MAX_CUTS       8 /* in a row without a push: coming back is no use */
+/* Who has taken part for so long has no record any more. */
+#define GOOD_NS  (3600 * NS_PER_S)
+#define MAX_CUTS 8 /* in a row without a push: coming back is no use */
 
 uint32_t
 server_count(const struct server *s, enum session_state first,
@@ -73,6 +75,8 @@ leave_policy(struct server *s, struct session *w, const char *why)
     struct err err = ERR_INIT;
     int64_t now = clock_now_ns();
 
+    if (w->present_since_ns && now - w->present_since_ns > GOOD_NS)
+        w->tries = w->bad_pushes = 0;
     if (w->present_since_ns)
         w->present_ns += now - w->present_since_ns;
     w->present_since_ns = 0;
@@ -157,13 +161,16 @@ check_enough(struct server *s)
 {
     uint32_t left = server_count_hopes(s), min = server_faults(s)->min_workers;
 
-    if (s->phase < SERVER_ENDING && left < min)
-        server_failf(s, ERR_WORKERS,
-                     "%u worker%s left, at least %u wanted; the first one was "
-                     "lost because: %s",
-                     left, left == 1 ? "" : "s", min,
-                     s->first_loss.code ? s->first_loss.text
-                                        : "it was removed");
+    struct err err = ERR_INIT;
+
+    if (s->phase >= SERVER_ENDING || left >= min)
+        return;
+    err_set(&err, ERR_WORKERS,
+            "%u worker%s left, at least %u wanted; the first one was lost "
+            "because: %s",
+            left, left == 1 ? "" : "s", min,
+            s->first_loss.code ? s->first_loss.text : "it was removed");
+    server_give_up(s, &err);
 }
 
 static void
@@ -171,10 +178,13 @@ replace(struct session *w)
 {
     int64_t wait = BACKOFF_NS;
 
-    for (uint32_t i = 0; i < w->restarts && wait < MAX_BACKOFF_NS; i++)
+    for (uint32_t i = 0; i < w->tries && wait < MAX_BACKOFF_NS; i++)
         wait *= 2;
     w->restarts++;
+    w->tries++;
     w->life++;
+    w->has_process = false; /* its end is reported with the old life */
+    w->bad_pushes = 0;
     w->state = SESSION_EXPECTED;
     w->since_ns = clock_now_ns();
     w->start_at_ns = w->since_ns + wait;
@@ -224,14 +234,16 @@ server_session_lost(struct server *s, struct session *w, enum err_code code,
     if (f->on_loss == ON_LOSS_ABORT ||
         (f->on_loss == ON_LOSS_REPLACE && is_hopeless(s, w, code))) {
         lost_event(s, w, why, "abort");
-        server_failf(s, code, "%s", text);
+        w->state = SESSION_ABSENT;
+        err_set(&err, code, "%s", text);
+        server_give_up(s, &err);
         return;
     }
-    again = f->on_loss == ON_LOSS_REPLACE && w->restarts < f->max_restarts;
+    again = f->on_loss == ON_LOSS_REPLACE && w->tries < f->max_restarts;
     lost_event(s, w, why, again ? "replace" : "drop");
     if (again) {
         log_warn(s->c.log, "server", "%s\nstarting it again (%u of %u)", text,
-                 w->restarts + 1, f->max_restarts);
+                 w->tries + 1, f->max_restarts);
         replace(w);
     } else {
         drop(s, w, text);

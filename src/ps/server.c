@@ -3,13 +3,16 @@
 
 #include "base/clock.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "job/rundir.h"
 #include "ps/feeder.h"
 #include "ps/server_impl.h"
 
 #include <math.h>
 
-#define TICK_MS 250
+#define TICK_MS       250
+#define REFUSED_SHOWN 10              /* strangers told one by one ... */
+#define REFUSED_NS    (10 * NS_PER_S) /* ... in such a time */
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -56,12 +59,35 @@ on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
     return 0;
 }
 
+/* Anybody on the network can cause this, as often as he likes: he must not fill
+ * the disk with it. */
 static void
 on_refused(void *ctx, const char *peer, const struct err *why)
 {
     struct server *s = ctx;
 
-    log_warn(s->c.log, "server", "refused %s: %s", peer, why->text);
+    str_printf(s->refused.last, sizeof s->refused.last, "%s: %s", peer,
+               why->text);
+    if (s->refused.shown == 0)
+        s->refused.told_ns = clock_now_ns();
+    if (s->refused.shown++ < REFUSED_SHOWN)
+        log_warn(s->c.log, "server", "refused %s", s->refused.last);
+    else
+        s->refused.hidden++;
+}
+
+void
+server_tell_refused(struct server *s, int64_t now)
+{
+    if (s->refused.shown == 0 || now - s->refused.told_ns < REFUSED_NS)
+        return;
+    if (s->refused.hidden)
+        log_warn(s->c.log, "server", "refused %llu more, the last one %s",
+                 (unsigned long long)s->refused.hidden, s->refused.last);
+    /* As long as they keep coming they are only counted. */
+    s->refused.shown = s->refused.hidden ? REFUSED_SHOWN : 0;
+    s->refused.hidden = 0;
+    s->refused.told_ns = now;
 }
 
 /* Parameters, cursors and sums: from the seed or from a checkpoint. */

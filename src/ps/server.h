@@ -129,7 +129,7 @@ void server_get_status(const struct server *s, struct server_status *st);
 struct server_worker {
     uint32_t rank, life;
     const char *state; /* "absent", "starting", "reading", "held", "running",
-                          "idle", "lost" (it may come back), "leaving" */
+                          "idle", "cut" (it may come back), "leaving" */
     const char *host;  /* "" before it has said so */
     uint64_t pid;
     uint64_t iterations, clock;

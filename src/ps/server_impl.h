@@ -67,7 +67,8 @@ struct session {
     uint64_t good_base; /* version that its last good push was based on,
                          * plus 1; 0: there was none */
     uint32_t restarts, rejoins, bad_pushes;
-    uint32_t cuts; /* since its last push */
+    uint32_t tries; /* restarts that count: see GOOD_NS in members.c */
+    uint32_t cuts;  /* since its last push */
 
     uint64_t iterations;                  /* pushes received */
     int64_t held_ns;                      /* sum of waiting at the policy */
@@ -105,6 +106,11 @@ struct server {
     struct err first_loss; /* of a worker */
     uint32_t n_lost;
     uint64_t n_rejected; /* pushes */
+    struct {
+        uint64_t shown, hidden; /* since told_ns */
+        int64_t told_ns;
+        char last[160];
+    } refused; /* strangers */
     int64_t made_ns, start_ns, end_ns, ending_since_ns;
     int64_t now_ns;        /* of the event being handled */
     int64_t last_event_ns; /* the last push */
@@ -204,6 +210,9 @@ uint32_t server_count_hopes(const struct server *s);
 /* ending.c: failure, end, and what is kept of the run */
 int server_failf(struct server *s, enum err_code code, const char *fmt, ...)
     __attribute__((format(printf, 3, 4)));
+/* Nobody is left to go on with, but what was learned is sound: as server_fail,
+ * with a checkpoint. */
+void server_give_up(struct server *s, const struct err *why);
 /* why: early, for people; NULL: all epochs are done. */
 void server_begin_ending(struct server *s, const char *why);
 void server_check_over(struct server *s);
@@ -218,6 +227,9 @@ void server_save_checkpoint(struct server *s, bool final);
 /* Over all sessions of the run. */
 void server_get_sums(const struct server *s, struct checkpoint_state *st);
 extern const struct keeper_handlers server_keeper_handlers; /* the server */
+
+/* server.c: tells how many strangers were not told one by one. */
+void server_tell_refused(struct server *s, int64_t now);
 
 /* watch.c: deadlines and silence */
 void server_on_tick(uv_timer_t *t); /* data: the server */

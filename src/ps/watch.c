@@ -238,6 +238,7 @@ server_on_tick(uv_timer_t *t)
     if (s->now_ns < now)
         s->now_ns = now; /* of what this tick finds out */
     events_flush(s->c.events);
+    server_tell_refused(s, now);
     give_sign_of_life(s, now);
     for (uint32_t i = 0; i < s->n_sessions && s->phase != SERVER_OVER; i++)
         check_session(s, &s->session[i], now);

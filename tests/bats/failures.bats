@@ -92,7 +92,10 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
     finish "$pid"
     [ "$status" -eq 8 ]
     grep -q "worker [01] (.*killed by signal 9" log
-    json_true run/summary.json '.failure.exit_status == 8'
+    json_true run/summary.json '.failure.exit_status == 8 and .checkpoint != null'
+    # what was learned is kept
+    grep -q 'to go on: ebsp train --resume run' log
+    expect 0 train --resume run --max-seconds 0.2 -q
 }
 
 @test "a coordinator that is killed leaves no worker behind" {

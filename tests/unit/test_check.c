@@ -74,7 +74,7 @@ answers(void)
         "failed data ",
         "failed data 3",
         "failed data 0 x",
-        "done " /* longer than any question */ "aaaaaaaaaaaaaaaaaaaaaaa",
+        "done aaaaaaaaaaaaaaaaaaaaaaa", /* longer than any question */
         "failed data 71 x",
         "failed data 3x x"};
     struct check_facts f;

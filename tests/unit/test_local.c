@@ -82,12 +82,13 @@ test_noise(void)
     serve();
     rng_init_key(&r, seed, RNG_TEST, 0, 0);
     for (int round = 0; round < 30; round++) {
-        size_t n = 1 + (size_t)rng_below(&r, sizeof noise), sent = 0;
+        size_t last = (size_t)rng_below(&r, sizeof noise), n = last + 1;
+        size_t sent = 0;
         int fd = dial();
 
-        for (size_t i = 0; i < n; i++)
+        for (size_t i = 0; i < last; i++)
             noise[i] = (uint8_t)rng_below(&r, 256);
-        noise[n - 1] = '\n';
+        noise[last] = '\n';
         for (size_t part; sent < n; sent += part) {
             part = 1 + (size_t)rng_below(&r, n - sent);
             say(fd, (char *)noise + sent, part);
