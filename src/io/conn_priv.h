@@ -40,7 +40,8 @@ struct tls *conn_get_tls(struct conn *c); /* NULL: plain */
 
 struct listener_limits {
     int64_t auth_ms;  /* from accept to a valid HELLO */
-    int64_t grace_ms; /* the same, when others wait and all places are taken */
+    int64_t grace_ms; /* the same, when others wait and all places are taken:
+                       * at most that, less when they are many */
     uint32_t max_pending; /* places */
 };
 void listener_set_limits(struct listener *l, const struct listener_limits *to);

@@ -4,9 +4,12 @@
  * A stranger costs little: a place among max_pending, auth_ms of time, one
  * small message (and with TLS a handshake, 1 KiB in all).  When all places are
  * taken, newcomers wait in the kernel's queue, and as long as somebody waits,
- * the stranger that has been here longest must leave after grace_ms already.  A
- * worker's handshake takes a round trip, so neither a crowd of workers that
- * start together nor a crowd of silent connections can keep a worker out. */
+ * strangers must leave after a grace already: the oldest one of the address
+ * that has most of the places.  The grace is grace_ms, and less when the queue
+ * is long: what is in it comes to its turn within 2 * grace_ms or little more,
+ * so that whoever fills it can delay a worker, and not keep it out.  A worker's
+ * handshake takes a round trip or two; one that is too slow for that comes
+ * again, and need not hurry when the others are from elsewhere. */
 #include "io/conn.h"
 
 #include "base/buf.h"
@@ -17,6 +20,7 @@
 #include "io/addr.h"
 #include "io/auth.h"
 #include "io/conn_priv.h"
+#include "io/crowd.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -31,6 +35,7 @@ struct pending {
     struct conn *c;
     struct auth_talk talk;
     int64_t start_ns;
+    uint64_t source;             /* its address, of IPv6 the network */
     struct pending *prev, *next; /* oldest first */
 };
 
@@ -46,6 +51,7 @@ struct listener {
     struct pending *head, *tail; /* those that may still become a peer */
     uint32_t n_pending;          /* these, and those whose conn is closing */
     struct listener_limits limits;
+    struct crowd crowd;
     uint8_t key[AUTH_KEY_BYTES];
     struct tls_ctx *tls; /* NULL: frames are plain */
     const struct listener_handlers *handlers;
@@ -253,7 +259,9 @@ admit(struct listener *l)
     rc = uv_accept((uv_stream_t *)&l->tcp, (uv_stream_t *)conn_get_tcp(p->c));
     if (rc < 0)
         err_set(&e, ERR_SYS, "accept: %s", uv_strerror(rc));
-    else if (!l->tls || conn_set_tls(p->c, l->tls, &e) == 0)
+    else
+        p->source = crowd_source(conn_get_tcp(p->c));
+    if (rc == 0 && (!l->tls || conn_set_tls(p->c, l->tls, &e) == 0))
         (void)(conn_start(p->c, &e) == 0 && send_challenge(p, &e));
     if (e.code)
         conn_fail(p->c, &e);
@@ -267,6 +275,53 @@ evict(struct pending *p, const char *why, int64_t ms)
     err_set(&e, ERR_PROTO, "%s %.1f s", why, (double)ms / 1000);
     unlink_pending(p);
     conn_fail(p->c, &e);
+}
+
+/* ---- a crowd ------------------------------------------------------------- */
+
+static bool
+is_crowded(const struct listener *l)
+{
+    return l->waiting && l->n_pending >= l->limits.max_pending;
+}
+
+/* The oldest one of the address that has most of the places: a crowd takes them
+ * from itself. */
+static struct pending *
+find_next_to_leave(const struct listener *l)
+{
+    struct pending *found = NULL;
+    uint32_t most = 0;
+
+    for (struct pending *p = l->head; p; p = p->next) {
+        uint32_t n = 0;
+
+        for (const struct pending *q = p; q; q = q->next)
+            n += q->source == p->source;
+        if (n > most) {
+            most = n;
+            found = p;
+        }
+    }
+    return found;
+}
+
+/* As many leave as wait, of those whose grace is over. */
+static void
+thin_out(struct listener *l, int64_t now)
+{
+    struct pending *p;
+    uint32_t n;
+    int64_t ms;
+
+    if (!is_crowded(l))
+        return;
+    n = crowd_waiting(&l->tcp);
+    ms = crowd_grace(&l->crowd, &l->limits, n);
+    for (; n && (p = find_next_to_leave(l)) &&
+           now - p->start_ns >= ms * NS_PER_MS;
+         n--)
+        evict(p, "others wait, and no valid HELLO within", ms);
 }
 
 static void
@@ -286,15 +341,18 @@ on_timer(uv_timer_t *timer)
     l->due = false;
     while (l->head && now - l->head->start_ns >= lim->auth_ms * NS_PER_MS)
         evict(l->head, "no valid HELLO within", lim->auth_ms);
-    if (l->head && l->waiting && l->n_pending >= lim->max_pending &&
-        now - l->head->start_ns >= lim->grace_ms * NS_PER_MS)
-        evict(l->head, "others wait, and no valid HELLO within", lim->grace_ms);
+    thin_out(l, now);
     admit(l);
     arm(l);
 }
 
-/* Sets the timer to the next moment at which something is to be decided.  All
- * have the same time, so it is the oldest one's turn first. */
+static int64_t
+left_ms(const struct pending *p, int64_t ms)
+{
+    return ms - (clock_now_ns() - p->start_ns) / NS_PER_MS;
+}
+
+/* Sets the timer to the next moment at which something is to be decided. */
 static void
 arm(struct listener *l)
 {
@@ -308,10 +366,15 @@ arm(struct listener *l)
         uv_timer_stop(&l->timer);
         return;
     }
-    if (l->waiting && full)
-        ms = l->limits.grace_ms;
     if (l->head)
-        ms -= (clock_now_ns() - l->head->start_ns) / NS_PER_MS;
+        ms = left_ms(l->head, ms);
+    if (l->head && is_crowded(l)) {
+        uint32_t n = crowd_waiting(&l->tcp);
+        int64_t grace = crowd_grace(&l->crowd, &l->limits, n);
+        int64_t left = left_ms(find_next_to_leave(l), grace);
+
+        ms = left < ms ? left : ms;
+    }
     if (l->waiting && !full && ms > RETRY_MS)
         ms = RETRY_MS;
     if (ms > 0)

@@ -7,6 +7,7 @@ libebsp_a_SOURCES += \
 	src/io/conn_close.c src/io/conn_read.c src/io/conn_tls.c \
 	src/io/conn_write.c \
 	src/io/conn_impl.h src/io/conn_priv.h \
+	src/io/crowd.c src/io/crowd.h \
 	src/io/connect.c \
 	src/io/listen.c \
 	src/io/local.c src/io/local.h src/io/local_impl.h \

@@ -117,6 +117,26 @@ descriptors() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
 more_descriptors() { [ "$(descriptors)" -ge "$1" ]; }
 fewer_descriptors() { [ "$(descriptors)" -le "$1" ]; }
 
+# comes_in STRANGERS...: a worker that is asked for while they are there.
+comes_in() {
+    long_run
+    bg told "$strangers" "$1" "$port" "$2"
+    crowd=$!
+    wait_for told there
+    expect 0 ctl run add-worker local
+    within 15 grep -q '"event":"join".*"\(worker\|rank\)":2\b' run/events.jsonl
+    kill "$crowd"
+    ends_well
+}
+
+@test "a worker gets in among a thousand that say nothing" {
+    comes_in idle 1000
+}
+
+@test "a worker gets in among strangers that come again at once" {
+    comes_in flood 3000
+}
+
 # recorded ARG...: what worker 0 has said to the coordinator, said again.
 recorded() {
     requires command -v setpriv

@@ -5,12 +5,15 @@
  *   strangers noise PORT N SEED  N times: random bytes, a random number of them
  *   strangers send PORT FILE     sends the file's bytes
  *   strangers idle PORT N        N connections that say nothing, at once
- *   strangers echo               sends back whatever comes; says "port NUMBER"
+ *   strangers flood PORT N       the same, and another one for each that is
+ * closed strangers echo               sends back whatever comes; says "port
+ * NUMBER"
  *
- * All but the last end when the other side has closed what they have opened
- * (scan: at once), and print one line: how many connections were made, how many
- * the other side closed, the most that were open and how many bytes came back.
- * Exit status 1 when it leaves one open for a minute. */
+ * All but the last two end when the other side has closed what they have opened
+ * (scan: at once), and print in the end: how many connections were made, how
+ * many the other side closed, the most that were open and how many bytes came
+ * back. idle and flood say "there" when all are connected. Exit status 1 when
+ * it leaves one open for a minute. */
 #include "base/buf.h"
 #include "base/clock.h"
 #include "base/err.h"
@@ -124,7 +127,28 @@ idle(uint16_t port, size_t n, struct tally *t)
 
     for (size_t i = 0; i < n; i++)
         p[i] = (struct pollfd){connect_to(port), POLLIN, 0};
+    puts("there");
+    fflush(stdout);
     wait_closed(p, n, t);
+}
+
+/* Until it is ended. */
+static void
+flood(uint16_t port, size_t n)
+{
+    static struct pollfd p[MAX_CONNS];
+    char text[4096];
+
+    for (size_t i = 0; i < n; i++)
+        p[i] = (struct pollfd){connect_to(port), POLLIN, 0};
+    puts("there");
+    fflush(stdout);
+    while (poll(p, (nfds_t)n, -1) >= 0)
+        for (size_t i = 0; i < n; i++)
+            if (p[i].revents && read(p[i].fd, text, sizeof text) <= 0) {
+                close(p[i].fd);
+                p[i].fd = connect_to(port);
+            }
 }
 
 static int
@@ -161,7 +185,7 @@ static int
 usage(void)
 {
     fprintf(stderr, "usage: strangers echo | scan PORT N | noise PORT N SEED | "
-                    "send PORT FILE | idle PORT N\n");
+                    "send PORT FILE | idle PORT N | flood PORT N\n");
     return 2;
 }
 
@@ -193,6 +217,8 @@ main(int argc, char **argv)
         make_noise((uint16_t)port, (size_t)n, seed, &t);
     } else if (strcmp(what, "idle") == 0) {
         idle((uint16_t)port, (size_t)n, &t);
+    } else if (strcmp(what, "flood") == 0) {
+        flood((uint16_t)port, (size_t)n);
     } else if (strcmp(what, "send") == 0) {
         if (fs_read(argv[3], &bytes, NULL) != 0)
             die(argv[3]);

@@ -2,6 +2,8 @@
 /* Who gets past the listener, who does not, and what strangers can cost. */
 #include "bare.h"
 
+#include "io/crowd.h"
+
 static const char *
 hex(const uint8_t proof[WIRE_PROOF_BYTES])
 {
@@ -259,6 +261,21 @@ test_idle_crowd(void)
     WAIT(&w, w.n_refused == CROWD);
     is_int(w.n_refused, CROWD, "each is reported once");
     ok(world_end(&w), "nothing is left on the loop");
+}
+
+static void
+test_grace(void)
+{
+    struct listener_limits lim = {5000, 1000, 64};
+    struct crowd c = {0};
+
+    is_int(crowd_grace(&c, &lim, 1), 1000, "one that waits: the whole grace");
+    is_int(crowd_grace(&c, &lim, 128), 1000, "so for all that start a run");
+    is_int(crowd_grace(&c, &lim, 1280), 100, "ten times as many: a tenth");
+    is_int(crowd_grace(&c, &lim, 64), 100, "for those behind them, too");
+    is_int(crowd_grace(&c, &lim, 1 << 20), 20, "never less than a turn takes");
+    c.last_ns -= 3 * NS_PER_S;
+    is_int(crowd_grace(&c, &lim, 1), 1000, "and it recovers");
 }
 
 /* Workers that start together are not strangers to each other. */
@@ -555,6 +572,7 @@ test_all(void)
     test_deadline();
     test_busy();
     test_idle_crowd();
+    test_grace();
     test_worker_crowd();
     test_refused_peer();
     test_listener_closes();
