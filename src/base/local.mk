@@ -9,6 +9,7 @@ libebsp_a_SOURCES += \
 	src/base/json.c src/base/json.h \
 	src/base/json_cursor.c \
 	src/base/json_pos.c \
+	src/base/limits.c src/base/limits.h \
 	src/base/log.c src/base/log.h \
 	src/base/mem.c src/base/mem.h \
 	src/base/rd.c src/base/rd.h \

@@ -204,6 +204,7 @@ check_job(const struct check_options *o, struct err *err)
         cluster_init(&c.cluster, &o->cluster, &c.job, err) == 0 &&
         slows_check(&o->slow, c.job.workers, err) == 0 &&
         measure_job(&c, err) == 0 && make_nodes(&c, err) == 0 &&
+        cluster_make_room((uint32_t)c.n_nodes, c.job.workers, err) == 0 &&
         check_run(&c, err) == 0 && !c.signal) {
         check_judge(&c);
         r = report(&c, err);

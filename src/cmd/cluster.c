@@ -3,6 +3,7 @@
 
 #include "base/buf.h"
 #include "base/err.h"
+#include "base/limits.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "launch/ssh.h"
@@ -314,6 +315,24 @@ cluster_release(struct cluster *c)
     mem_free(c->is_remote);
     ssh_free(c->ssh);
     memset(c, 0, sizeof *c);
+}
+
+/* Three pipes and a connection each; our own are 16, and the start of a process
+ * takes a few for a moment. */
+#define FILES_EACH 4
+#define FILES_OWN  32
+/* Strangers, ctl, checkpoints. */
+#define FILES_MORE 512
+
+int
+cluster_make_room(uint32_t n, uint32_t most, struct err *err)
+{
+    uint64_t need = (uint64_t)n * FILES_EACH + FILES_OWN;
+    uint64_t want = (uint64_t)most * FILES_EACH + FILES_OWN + FILES_MORE;
+
+    if (limits_raise_files(need, want, err) == 0)
+        return 0;
+    return err_wrap(err, "%u worker%s", n, n == 1 ? "" : "s");
 }
 
 int

@@ -55,6 +55,10 @@ int cluster_init(struct cluster *c, const struct cluster_options *o,
                  struct job *j, struct err *err);
 void cluster_release(struct cluster *c);
 
+/* Makes room for the open files that n processes, here or there, cost this one,
+ * and if it can for `most`; ERR_SYS, with the number, when there is none. */
+int cluster_make_room(uint32_t n, uint32_t most, struct err *err);
+
 /* The same for a host that was not among them: an error when its workers would
  * need an address that nobody listens on. */
 int cluster_find(const struct cluster *c, const char *host, bool *is_remote,

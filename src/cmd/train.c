@@ -289,6 +289,10 @@ run_job(const struct train_options *o, struct err *err)
         cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
         slows_check(&o->slow, t.job.workers, err) != 0 ||
         check_enough(&t.job, err) != 0 ||
+        (!o->dry_run &&
+         cluster_make_room(t.job.workers,
+                           faults_max_workers(&t.job.faults, t.job.workers),
+                           err) != 0) ||
         open_policy(&t.job, &t.policy, err) != 0)
         goto out;
     r = job_open_data(&t.job, NULL, &t.data, &t.augment,

@@ -289,6 +289,22 @@ spawn(struct child *c, uv_loop_t *loop, const char *const *argv)
     return uv_spawn(loop, &c->process, &o);
 }
 
+/* Too few of something that a limit of the shell may be the cause of. */
+static const char *
+advice(int rc)
+{
+    switch (rc) {
+    case UV_EMFILE:
+        return ": see \"ulimit -n\"";
+    case UV_ENFILE:
+        return ": see /proc/sys/fs/file-max";
+    case UV_EAGAIN:
+        return ": see \"ulimit -u\"";
+    default:
+        return "";
+    }
+}
+
 struct child *
 child_new(uv_loop_t *loop, const char *const *argv,
           const struct child_handlers *h, void *ctx, struct err *err)
@@ -302,7 +318,8 @@ child_new(uv_loop_t *loop, const char *const *argv,
     c->ctx = ctx;
     rc = spawn(c, loop, argv);
     if (rc < 0) {
-        err_set(err, ERR_SYS, "start \"%s\": %s", argv[0], uv_strerror(rc));
+        err_set(err, ERR_SYS, "start \"%s\": %s%s", argv[0], uv_strerror(rc),
+                advice(rc));
         close_all(c);
         return NULL;
     }

@@ -204,3 +204,17 @@ load jobs
     grep -qE '^epoch .*ETA .*loss .*/s  staleness [0-9.]+' frames
     [ "$(awk '/^epoch.*ETA/ && length > 79' frames | wc -l)" -eq 0 ]
 }
+
+@test "too few open files for the workers: told before anything is started" {
+    blobs_job j.json
+    run --separate-stderr bash -c 'ulimit -n 64; "$@"' - \
+        "$EBSP" train j.json -r run -n 64
+    [ "$status" -eq 5 ]
+    stderr_has '64 workers: 288 open files are needed, the limit is 64'
+    stderr_has 'ulimit -n 288'
+    [ ! -e run ]
+    # The soft limit is raised.
+    run --separate-stderr bash -c 'ulimit -Sn 30; "$@"' - \
+        "$EBSP" train j.json -r run -n 2 -q
+    [ "$status" -eq 0 ]
+}

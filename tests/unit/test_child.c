@@ -10,6 +10,7 @@
 #include <poll.h>
 #include <signal.h>
 #include <stdbool.h>
+#include <sys/resource.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -274,6 +275,26 @@ test_left_behind(void)
 }
 
 static void
+test_no_descriptors(void)
+{
+    const char *argv[] = {"true", NULL};
+    struct rlimit old, few;
+    struct seen s = {0};
+    struct err e = ERR_INIT;
+
+    getrlimit(RLIMIT_NOFILE, &old);
+    few = old;
+    few.rlim_cur = 3;
+    setrlimit(RLIMIT_NOFILE, &few);
+    ok(!child_new(&loop, argv, &handlers, &s, &e), "no descriptors are left");
+    setrlimit(RLIMIT_NOFILE, &old);
+    is_int(e.code, ERR_SYS, "is a system error");
+    is_str(e.text, "start \"true\": too many open files: see \"ulimit -n\"",
+           "with advice");
+    uv_run(&loop, UV_RUN_NOWAIT);
+}
+
+static void
 test_missing(void)
 {
     const char *argv[] = {"./no-such-program", NULL};
@@ -344,6 +365,7 @@ main(void)
     test_alarm();
     test_kill();
     test_left_behind();
+    test_no_descriptors();
     test_missing();
     test_orphan();
     uv_run(&loop, UV_RUN_NOWAIT);
