@@ -93,7 +93,7 @@ chaos_check_samples(struct chaos_result *r, const char *run, struct once *once,
     struct err why = *contradiction;
     uint32_t epochs = 0;
     uint64_t n = 0;
-    size_t applied;
+    size_t applied = 0;
 
     if (why.code == ERR_OK && count_samples(run, &n, &epochs, &why) == 0)
         (void)once_check(once, n, epochs, s->is_done, &applied, &why);

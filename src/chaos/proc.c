@@ -10,7 +10,6 @@
 #include <ctype.h>
 #include <dirent.h>
 #include <errno.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -44,27 +43,48 @@ read_file(pid_t pid, const char *name, struct buf *to)
     return to->len > 0 && !to->bad;
 }
 
+size_t
+proc_words(const char *line, const char **word, size_t n)
+{
+    size_t k = 0;
+
+    for (const char *at = line; k < n; k++) {
+        at += strspn(at, " \t");
+        if (!*at || *at == '\n')
+            break;
+        word[k] = at;
+        at += strcspn(at, " \t\n");
+    }
+    return k;
+}
+
 struct stat_line {
     char state;
     long parent;
     uint64_t start;
 };
 
-/* "PID (name with anything) S PPID ...", the 22nd of which is the start. */
+/* Words behind the name, of which the first one is the state. */
+#define STAT_PARENT 1
+#define STAT_START  19
+
+/* "PID (name with anything) S PPID ..." */
 static bool
 read_stat(pid_t pid, struct stat_line *to)
 {
     struct buf b = BUF_INIT(MAX_FILE);
-    const char *at;
+    const char *word[STAT_START + 1], *at;
     bool good = false;
 
-    if (read_file(pid, "stat", &b) && (at = strrchr(b.data, ')')))
-        good = sscanf(at + 1,
-                      " %c %ld %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u "
-                      "%*d %*d %*d %*d %*d %*d %" SCNu64,
-                      &to->state, &to->parent, &to->start) == 3;
+    if (read_file(pid, "stat", &b) && (at = strrchr(b.data, ')')) &&
+        proc_words(at + 1, word, ARRAY_LEN(word)) == ARRAY_LEN(word)) {
+        to->state = *word[0];
+        to->parent = strtol(word[STAT_PARENT], NULL, 10);
+        to->start = strtoull(word[STAT_START], NULL, 10);
+        good = to->state != 'Z' && to->state != 'X';
+    }
     buf_release(&b);
-    return good && to->state != 'Z' && to->state != 'X';
+    return good;
 }
 
 static bool
@@ -204,12 +224,13 @@ bool
 proc_usage(pid_t pid, uint64_t *memory, uint64_t *files)
 {
     struct buf b = BUF_INIT(MAX_FILE);
+    const char *word[2]; /* all pages, those that are resident */
     uint64_t pages = 0;
-    bool good = read_file(pid, "statm", &b) &&
-                sscanf(b.data, "%*u %" SCNu64, &pages) == 1;
 
+    if (read_file(pid, "statm", &b) && proc_words(b.data, word, 2) == 2)
+        pages = strtoull(word[1], NULL, 10);
     buf_release(&b);
     *memory = pages * (uint64_t)sysconf(_SC_PAGESIZE);
     *files = count_files(pid);
-    return good && pages > 0 && *files > 0;
+    return pages > 0 && *files > 0;
 }

@@ -26,4 +26,7 @@ bool proc_usage(pid_t pid, uint64_t *memory, uint64_t *files);
  * read them yet, over all its connections. */
 uint64_t proc_unread(pid_t pid);
 
+/* Where the first n words of a line of /proc begin; how many there are. */
+size_t proc_words(const char *line, const char **word, size_t n);
+
 #endif

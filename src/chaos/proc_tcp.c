@@ -5,9 +5,9 @@
 #include "chaos/proc.h"
 
 #include <dirent.h>
-#include <inttypes.h>
 #include <stdbool.h>
 #include <stdio.h>
+#include <stdlib.h>
 #include <string.h>
 #include <unistd.h>
 
@@ -15,10 +15,11 @@
 #define ADDRESS_CAP 40 /* 32 digits, colon, 4 digits */
 #define ESTABLISHED 1
 
+enum { LOCAL = 1, REMOTE, STATE, QUEUES, INODE = 9, WORDS }; /* of a line */
+
 struct end { /* of a connection, as /proc/net/tcp has it */
     char local[ADDRESS_CAP], remote[ADDRESS_CAP];
-    unsigned state;
-    uint64_t sending, unread, inode;
+    uint64_t state, sending, unread, inode;
 };
 
 static size_t
@@ -39,21 +40,38 @@ list_sockets(pid_t pid, uint64_t inode[MAX_SOCKETS])
         if (len <= 0)
             continue;
         to[len] = '\0';
-        n += sscanf(to, "socket:[%" SCNu64 "]", &inode[n]) == 1;
+        if (!strncmp(to, "socket:[", 8))
+            inode[n++] = strtoull(to + 8, NULL, 10);
     }
     if (d)
         closedir(d);
     return n;
 }
 
+static void
+copy_word(char to[ADDRESS_CAP], const char *word)
+{
+    (void)str_printf(to, ADDRESS_CAP, "%.*s", (int)strcspn(word, " "), word);
+}
+
+/* "0: 0100007F:1F90 0100007F:9A2C 01 SENDING:UNREAD ..." */
 static bool
 read_end(const char *line, struct end *to)
 {
-    return sscanf(line,
-                  " %*u: %39s %39s %x %" SCNx64 ":%" SCNx64
-                  " %*s %*s %*u %*u %" SCNu64,
-                  to->local, to->remote, &to->state, &to->sending, &to->unread,
-                  &to->inode) == 6;
+    const char *word[WORDS];
+    char *colon;
+
+    if (proc_words(line, word, WORDS) < WORDS)
+        return false;
+    copy_word(to->local, word[LOCAL]);
+    copy_word(to->remote, word[REMOTE]);
+    to->state = strtoull(word[STATE], NULL, 16);
+    to->sending = strtoull(word[QUEUES], &colon, 16);
+    if (*colon != ':')
+        return false; /* the line of names */
+    to->unread = strtoull(colon + 1, NULL, 16);
+    to->inode = strtoull(word[INODE], NULL, 10);
+    return true;
 }
 
 /* Passes over the table: first its own ends, then those opposite. */

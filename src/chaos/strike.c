@@ -14,14 +14,13 @@ is_one_of(const char *event, const char *const *names)
 }
 
 /* Events that end a state of the coordinator. */
-static const char *const coordinator_left[][3] = {
-    [CHAOS_COORDINATOR - CHAOS_COORDINATOR] = {"start"},
-    [CHAOS_TRAINING - CHAOS_COORDINATOR] = {"end"},
-    [CHAOS_COMMITTING - CHAOS_COORDINATOR] = {"end"},
-    [CHAOS_CHECKPOINTING -
-        CHAOS_COORDINATOR] = {"checkpoint", "checkpoint_failed"},
-    [CHAOS_EVALUATING - CHAOS_COORDINATOR] = {"eval"},
-    [CHAOS_ENDING - CHAOS_COORDINATOR] = {"over"},
+static const char *const coordinator_left[CHAOS_STATES][3] = {
+    [CHAOS_COORDINATOR] = {"start"},
+    [CHAOS_TRAINING] = {"end"},
+    [CHAOS_COMMITTING] = {"end"},
+    [CHAOS_CHECKPOINTING] = {"checkpoint", "checkpoint_failed"},
+    [CHAOS_EVALUATING] = {"eval"},
+    [CHAOS_ENDING] = {"over"},
 };
 
 /* Those that only the worker itself can have caused. */
@@ -43,9 +42,7 @@ see_coordinator(struct strike *s, const char *event, int64_t now_ns)
     if (!s->noticed) {
         if (!strcmp(event, "run"))
             s->noticed = true;
-        else if (is_one_of(
-                     event,
-                     coordinator_left[s->fault.state - CHAOS_COORDINATOR]))
+        else if (is_one_of(event, coordinator_left[s->fault.state]))
             s->late = true;
     } else if (!strcmp(event, "commit") || !strcmp(event, "over")) {
         recovered(s, now_ns);

@@ -102,10 +102,10 @@ END
 }
 
 @test "asp and elasticbsp: faults at random" {
-    blobs '.epochs = 20 | .workers = 4'
+    blobs '.epochs = 15 | .workers = 4'
     for policy in asp elasticbsp; do
         rm -rf run run.whole
-        chaos --mtbf 0.4 -s 3 --duration 4 --compare j.json -- --pace 20 \
+        chaos --mtbf 0.3 -s 3 --duration 3 --compare j.json -- --pace 20 \
             -p "$policy" "${strict[@]}"
         [ "$status" -eq 0 ]
         checked end faults samples processes accuracy

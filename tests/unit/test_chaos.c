@@ -6,10 +6,13 @@
 #include "base/str.h"
 #include "chaos/growth.h"
 #include "chaos/once.h"
+#include "chaos/proc.h"
 #include "chaos/scene.h"
 #include "chaos/script.h"
 #include "chaos/strike.h"
 #include "tap.h"
+
+#include <unistd.h>
 
 /* ---- schedules ----------------------------------------------------------- */
 
@@ -399,6 +402,25 @@ test_growth(void)
     growth_release(&g);
 }
 
+/* ---- processes ----------------------------------------------------------- */
+
+static void
+test_proc(void)
+{
+    const char *word[3] = {NULL};
+    uint64_t memory, files;
+    int fd = proc_open(getpid());
+
+    is_int(proc_words("  a  bc\td\n", word, 3), 3, "words");
+    ok(*word[0] == 'a' && *word[1] == 'b' && *word[2] == 'd', "their begins");
+    is_int(proc_words(" a \n", word, 3), 1, "fewer words");
+    ok(proc_usage(getpid(), &memory, &files) && memory > 4096 && files >= 3,
+       "memory and descriptors");
+    ok(fd >= 0 && proc_signal(fd, 0, NULL) == 0, "a process of ours");
+    ok(proc_open(1) < 0 && proc_open(0) < 0, "not one that runs another file");
+    close(fd);
+}
+
 int
 main(void)
 {
@@ -409,5 +431,6 @@ main(void)
     test_scene();
     test_strikes();
     test_growth();
+    test_proc();
     return done();
 }
