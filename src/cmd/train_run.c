@@ -243,34 +243,6 @@ make_workers(struct running *r, struct err *err)
     return 0;
 }
 
-/* The server is there before the workers are: they need its address. */
-static int
-start_worker(void *ctx, uint32_t rank, uint32_t life, struct err *err)
-{
-    const struct running *r = ctx;
-
-    return workers_start(r->workers, rank, life, err);
-}
-
-static int
-place_worker(void *ctx, uint32_t rank, const char *host, struct err *err)
-{
-    const struct running *r = ctx;
-
-    return workers_place(r->workers, rank, host, err);
-}
-
-static void
-kill_worker(void *ctx, uint32_t rank)
-{
-    const struct running *r = ctx;
-
-    workers_kill(r->workers, rank);
-}
-
-static const struct server_starter starter = {
-    .start = start_worker, .place = place_worker, .kill = kill_worker};
-
 /* For people who wonder what their policy is good for. Only a hint: when it
  * cannot be told, nothing is. */
 static void
@@ -419,8 +391,8 @@ run_all(struct running *r, struct err *err)
         .remote_host = *cluster->remote ? cluster->remote : NULL,
         .remote_port = cluster->remote_port,
         .remote_insecure = cluster->options->insecure,
-        .starter = &starter,
-        .starter_ctx = r,
+        .starter = &workers_starter,
+        .starter_ctx = &r->workers,
         .events = r->events,
         .log = &r->log,
         .start_timeout_ms = START_LIMIT_MS,

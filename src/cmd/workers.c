@@ -4,6 +4,7 @@
 #include "base/buf.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "cmd/cluster.h"
 #include "cmd/slow.h"
 
@@ -49,10 +50,10 @@ set_place(struct workers *w, uint32_t rank, const char *host, bool is_remote,
     return 0;
 }
 
-int
-workers_place(void *workers, uint32_t rank, const char *host, struct err *err)
+static int
+place_worker(void *ctx, uint32_t rank, const char *host, struct err *err)
 {
-    struct workers *w = workers;
+    struct workers *w = *(struct workers **)ctx;
     bool is_remote;
 
     if (hosts_check_name(host, err) != 0 ||
@@ -88,10 +89,10 @@ workers_describe_host(const struct workers *w, uint32_t rank)
 
 /* ---- processes ----------------------------------------------------------- */
 
-int
-workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err)
+static int
+start_worker(void *ctx, uint32_t rank, uint32_t life, struct err *err)
 {
-    struct workers *w = workers;
+    struct workers *w = *(struct workers **)ctx;
     const struct cluster_options *o = w->c.cluster->options;
     const struct place *p = &w->place[rank];
     bool is_here = host_is_local(p->host);
@@ -116,13 +117,27 @@ workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err)
     return r;
 }
 
-void
-workers_kill(void *workers, uint32_t rank)
+static void
+kill_worker(void *ctx, uint32_t rank)
 {
-    struct workers *w = workers;
+    struct workers *w = *(struct workers **)ctx;
 
     launcher_kill_rank(w->launcher, rank, SIGKILL);
 }
+
+static void
+describe_worker(void *ctx, uint32_t rank, char *to, size_t cap)
+{
+    struct workers *w = *(struct workers **)ctx;
+
+    (void)str_printf(to, cap, "(%s): %s", workers_describe_host(w, rank),
+                     launcher_describe(w->launcher, rank));
+}
+
+const struct server_starter workers_starter = {.start = start_worker,
+                                               .place = place_worker,
+                                               .kill = kill_worker,
+                                               .describe = describe_worker};
 
 struct launcher *
 workers_get_launcher(const struct workers *w)

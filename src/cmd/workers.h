@@ -5,6 +5,7 @@
 #define EBSP_CMD_WORKERS_H
 
 #include "launch/launch.h"
+#include "ps/server.h"
 
 #include <stdbool.h>
 #include <stdint.h>
@@ -34,12 +35,9 @@ struct workers *workers_new(uv_loop_t *loop, const struct workers_config *c,
 /* Only when none is running. */
 void workers_free(struct workers *w);
 
-/* The signatures of struct server_starter. */
-int workers_start(void *workers, uint32_t rank, uint32_t life, struct err *err);
-/* A host as in --hosts, without slots. */
-int workers_place(void *workers, uint32_t rank, const char *host,
-                  struct err *err);
-void workers_kill(void *workers, uint32_t rank);
+/* For the server, which is there before the workers are, because they need its
+ * address: the context is a struct workers **. */
+extern const struct server_starter workers_starter;
 
 /* "local", or the host's name; "" for a rank that has no place. */
 const char *workers_describe_host(const struct workers *w, uint32_t rank);

@@ -16,9 +16,11 @@
  * begins to at 10). */
 #define MAX_STARTING_PER_HOST 8
 /* For the way there and for login scripts; a host that does not answer at all
- * is given up by ssh earlier. */
-#define GREETING_LIMIT_MS 60000
-#define MAX_NOISE         1000 /* lines before the greeting */
+ * is given up by ssh earlier.  Here it is only this machine that can be slow.
+ */
+#define REMOTE_LIMIT_MS 20000
+#define LOCAL_LIMIT_MS  60000
+#define MAX_NOISE       1000 /* lines before the greeting */
 
 enum state {
     QUEUED,
@@ -267,10 +269,15 @@ on_alarm(void *ctx)
     struct process *p = ctx;
     struct err why = ERR_INIT;
 
-    err_set(&why, ERR_SYS, "no word of \"%s worker\" within %d s",
-            is_remote(p) ? ssh_get_remote_path(p->launcher->options.ssh)
-                         : "ebsp",
-            GREETING_LIMIT_MS / 1000);
+    if (is_remote(p)) /* and so it would be the next time */
+        err_set(&why, ERR_CONFIG,
+                "no word of \"%s worker\" within %d s, though ssh runs: does a "
+                "login script, or a jump host, wait for something there",
+                ssh_get_remote_path(p->launcher->options.ssh),
+                REMOTE_LIMIT_MS / 1000);
+    else
+        err_set(&why, ERR_SYS, "no word of \"ebsp worker\" within %d s",
+                LOCAL_LIMIT_MS / 1000);
     refuse(p, &why);
 }
 
@@ -295,7 +302,7 @@ spawn(struct process *p, struct err *err)
     mem_free(there);
     if (!p->child)
         return -1;
-    child_set_alarm(p->child, GREETING_LIMIT_MS);
+    child_set_alarm(p->child, is_remote(p) ? REMOTE_LIMIT_MS : LOCAL_LIMIT_MS);
     p->state = STARTING;
     l->n_starting++;
     return 0;
@@ -352,7 +359,7 @@ launch_start(struct launcher *l, const char *host, const struct join *j,
         spawn(p, err) != 0) {
         explicit_bzero(&p->join, sizeof p->join);
         mem_free(p);
-        return err_wrap(err, "worker %u", j->rank);
+        return -1;
     }
     list_add(l, p);
     return 0;
@@ -373,6 +380,24 @@ launcher_has_joined(const struct launcher *l, uint32_t rank)
     const struct process *p = newest(l, rank);
 
     return p && p->state == JOINED;
+}
+
+const char *
+launcher_describe(const struct launcher *l, uint32_t rank)
+{
+    const struct process *p = newest(l, rank);
+
+    if (!p)
+        return "no process";
+    switch (p->state) {
+    case QUEUED:
+        return "others are being started first, see --fanout";
+    case STARTING:
+        return is_remote(p) ? "ssh runs, no greeting yet"
+                            : "started, no greeting yet";
+    default:
+        return "it has greeted, and not connected yet";
+    }
 }
 
 int

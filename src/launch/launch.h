@@ -52,6 +52,8 @@ int launch_start(struct launcher *l, const char *host, const struct join *j,
                  struct err *err);
 /* Its newest process has said who it is and was told what to join. */
 bool launcher_has_joined(const struct launcher *l, uint32_t rank);
+/* How far the newest process of a rank is on its way, for people. */
+const char *launcher_describe(const struct launcher *l, uint32_t rank);
 /* More for the stdin of the newest process of a rank, which has joined: what
  * one that was started for JOIN_PROBE is asked. */
 int launcher_tell(struct launcher *l, uint32_t rank, const char *text,

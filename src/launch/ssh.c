@@ -13,7 +13,8 @@
 #define MAX_WORDS 64
 
 struct ssh {
-    char *text; /* the command, with a zero behind each word */
+    char *command; /* as it was said */
+    char *text;    /* the command, with a zero behind each word */
     const char *word[MAX_WORDS];
     size_t n_words;
     char *remote_path;
@@ -106,8 +107,9 @@ ssh_new(const char *command, const char *remote_path, struct err *err)
     if (!remote_path)
         remote_path = "ebsp";
     s->text = mem_alloc(strlen(command) + 1, 1);
+    s->command = mem_strdup(command);
     s->remote_path = mem_strdup(remote_path);
-    if (!s->text || !s->remote_path)
+    if (!s->text || !s->command || !s->remote_path)
         err_nomem(err);
     else if (split(s, command, err) == 0 &&
              check_remote_path(remote_path, err) == 0)
@@ -122,6 +124,7 @@ ssh_free(struct ssh *s)
     if (!s)
         return;
     mem_free(s->text);
+    mem_free(s->command);
     mem_free(s->remote_path);
     mem_free(s);
 }
@@ -181,7 +184,8 @@ ssh_argv(const struct ssh *s, const char *host, const char *const *words,
 
 /* ---- what ssh says ------------------------------------------------------- */
 
-/* What stands in its last lines, and what that means. %s: the host. */
+/* What stands in its last lines, and what that means. %s: the host, %c: the
+ * command of --ssh. */
 static const struct meaning {
     const char *text;
     enum err_code code;
@@ -191,10 +195,10 @@ static const struct meaning {
      "its host key is not the one in known_hosts: find out why before you "
      "forget the old one with \"ssh-keygen -R\""},
     {"Host key verification failed", ERR_PROTO,
-     "its host key is not known: run \"ssh %s true\" once by hand and compare "
+     "its host key is not known: run \"%c %s true\" once by hand and compare "
      "the fingerprint"},
     {"Permission denied", ERR_PROTO,
-     "\"ssh -oBatchMode=yes %s true\" must work without a password: put your "
+     "\"%c -oBatchMode=yes %s true\" must work without a password: put your "
      "public key into ~/.ssh/authorized_keys there, or load it into ssh-agent"},
     {"Could not resolve hostname", ERR_CONFIG,
      "no such host: is the name right, or an alias missing in ~/.ssh/config"},
@@ -218,20 +222,21 @@ says(const struct child *c, const char *text)
 }
 
 static enum err_code
-explain_ssh(const char *host, const struct child *c, struct buf *to)
+explain_ssh(const struct ssh *s, const char *host, const struct child *c,
+            struct buf *to)
 {
     const struct meaning *m = meanings;
-    const char *at;
 
     while (!says(c, m->text))
         m++;
-    at = strstr(m->advice, "%s");
     buf_addf(to, "ssh cannot connect%s", *m->advice ? ": " : "");
-    if (at)
-        buf_addf(to, "%.*s%s%s", (int)(at - m->advice), m->advice, host,
-                 at + 2);
-    else
-        buf_adds(to, m->advice);
+    for (const char *p = m->advice; *p; p++)
+        if (*p != '%')
+            buf_add(to, p, 1);
+        else if (*++p == 'c')
+            buf_addf(to, "%.200s", s->command);
+        else
+            buf_adds(to, host);
     return m->code;
 }
 
@@ -251,7 +256,7 @@ ssh_explain(const struct ssh *s, const char *host, int status, bool greeted,
         return ERR_CONFIG;
     }
     if (status == 255)
-        return explain_ssh(host, c, to);
+        return explain_ssh(s, host, c, to);
     if (status == 127 || says(c, "not found") || says(c, "Unknown command") ||
         says(c, "No such file or directory"))
         buf_addf(to,

@@ -28,6 +28,8 @@ struct server_starter {
     int (*place)(void *ctx, uint32_t rank, const char *host, struct err *err);
     /* The process of the rank, if there is one, is to end now. */
     void (*kill)(void *ctx, uint32_t rank);
+    /* "(HOST): how far the process is that has not connected", for people. */
+    void (*describe)(void *ctx, uint32_t rank, char *to, size_t cap);
 };
 
 struct server_config {

@@ -37,6 +37,28 @@ tell_silence(struct server *s, int64_t now)
     }
 }
 
+/* Whom the run waits for before it begins. */
+static void
+tell_start(struct server *s, int64_t now)
+{
+    char how[512];
+
+    for (uint32_t i = 0; i < s->n_sessions; i++) {
+        const struct session *w = &s->session[i];
+
+        if ((w->state != SESSION_EXPECTED && w->state != SESSION_JOINED) ||
+            w->start_at_ns || now - w->since_ns <= QUIET_NS)
+            continue;
+        if (w->state == SESSION_JOINED)
+            str_printf(how, sizeof how, "(%s): it reads job and data", w->host);
+        else
+            s->c.starter->describe(s->c.starter_ctx, i, how, sizeof how);
+        log_warn(s->c.log, "server", "waiting %.0f s for worker %u %s",
+                 seconds(now - w->since_ns), i, how);
+        s->told_ns = now;
+    }
+}
+
 /* ---- one worker ---------------------------------------------------------- */
 
 /* How long something lasts, without what we ourselves have slept. */
@@ -243,6 +265,8 @@ server_on_tick(uv_timer_t *t)
     for (uint32_t i = 0; i < s->n_sessions && s->phase != SERVER_OVER; i++)
         check_session(s, &s->session[i], now);
     server_settle(s);
+    if (s->phase == SERVER_STARTING && now - s->told_ns > QUIET_NS)
+        tell_start(s, now);
     if (s->phase == SERVER_TRAINING)
         tick_training(s, now);
 }

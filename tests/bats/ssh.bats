@@ -236,7 +236,7 @@ END
     cp other_key "$sshd_dir/user_key"
     ssh_train
     [ "$status" -eq 6 ]
-    stderr_has '"ssh -oBatchMode=yes 127.0.0.'
+    stderr_has "\"$sshd_client -oBatchMode=yes 127.0.0."
     rm -r run
     kill "${sshd_pids[0]}"
     ended "${sshd_pids[0]}"
@@ -355,4 +355,19 @@ cached() {
     grep -q 'damaged.*removed' run/log
     [ "$(hash_of run)" = "$(hash_of here)" ]
     cmp good "$blob"
+}
+
+@test "a remote command that says nothing is named, and given up once" {
+    local began=$SECONDS
+    cat >silent <<'END'
+#!/bin/sh
+exec sleep 1000
+END
+    chmod +x silent
+    run_ebsp train job.json -r run --ssh ./silent --hosts 127.0.0.1
+    [ "$status" -eq 3 ]
+    stderr_has 'for worker 0 (127.0.0.1): ssh runs, no greeting yet'
+    stderr_has 'worker 0: 127.0.0.1: no word of "ebsp worker" within 20 s'
+    [[ $stderr != *'starting it again'* ]]
+    [ $((SECONDS - began)) -lt 50 ]
 }
