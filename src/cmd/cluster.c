@@ -317,6 +317,14 @@ cluster_release(struct cluster *c)
     memset(c, 0, sizeof *c);
 }
 
+int
+cluster_try_listen(const struct cluster *c, struct err *err)
+{
+    if (!*c->remote || route_try_listen(c->remote, c->remote_port, err) == 0)
+        return 0;
+    return c->options->listen ? err_wrap(err, "--listen") : -1;
+}
+
 /* Three pipes and a connection each; our own are 16, and the start of a process
  * takes a few for a moment. */
 #define FILES_EACH 4

@@ -55,6 +55,9 @@ int cluster_init(struct cluster *c, const struct cluster_options *o,
                  struct job *j, struct err *err);
 void cluster_release(struct cluster *c);
 
+/* Whether workers elsewhere can be listened for; ERR_SYS. */
+int cluster_try_listen(const struct cluster *c, struct err *err);
+
 /* Makes room for the open files that n processes, here or there, cost this one,
  * and if it can for `most`; ERR_SYS, with the number, when there is none. */
 int cluster_make_room(uint32_t n, uint32_t most, struct err *err);

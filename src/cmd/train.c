@@ -265,6 +265,27 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
     return r;
 }
 
+/* What this machine has to have for the run. */
+static int
+check_system(const struct train *t, struct err *err)
+{
+    const struct job *j = &t->job;
+
+    if (cluster_try_listen(&t->cluster, err) != 0)
+        return -1;
+    return cluster_make_room(j->workers,
+                             faults_max_workers(&j->faults, j->workers), err);
+}
+
+/* Nobody else is let in later, either. */
+static void
+warn_of_no_use(const struct train *t)
+{
+    if (t->options->cluster.insecure && !*t->cluster.remote)
+        fprintf(stderr, "ebsp train: note: --insecure changes nothing: no "
+                        "worker is on another machine\n");
+}
+
 /* Somebody who wants a run to survive will want to know that. */
 static void
 warn_of_loss(const struct train_options *o, const struct job *j)
@@ -289,10 +310,7 @@ run_job(const struct train_options *o, struct err *err)
         cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
         slows_check(&o->slow, t.job.workers, err) != 0 ||
         check_enough(&t.job, err) != 0 ||
-        (!o->dry_run &&
-         cluster_make_room(t.job.workers,
-                           faults_max_workers(&t.job.faults, t.job.workers),
-                           err) != 0) ||
+        (!o->dry_run && check_system(&t, err) != 0) ||
         open_policy(&t.job, &t.policy, err) != 0)
         goto out;
     r = job_open_data(&t.job, NULL, &t.data, &t.augment,
@@ -306,6 +324,7 @@ run_job(const struct train_options *o, struct err *err)
     }
     if (r == 0) {
         warn_of_loss(o, &t.job);
+        warn_of_no_use(&t);
         r = watchdog_start(&limits, err);
     }
     if (r == 0)

@@ -132,6 +132,35 @@ parse_slots(const char *text, uint32_t *slots, struct err *err)
     return 0;
 }
 
+/* "::1" or "ada@fe80::1%eth0": what looks like an address, and no name. */
+static bool
+lacks_brackets(const char *spec)
+{
+    const char *at = strchr(spec, '@'), *host = at ? at + 1 : spec;
+    size_t n = strspn(host, "0123456789abcdefABCDEF:.");
+    const char *colon = strchr(host, ':');
+
+    return colon && strchr(colon + 1, ':') && (!host[n] || host[n] == '%') &&
+           all_of(host, strlen(host), ":.%_-");
+}
+
+static int
+refuse_spec(const char *spec, struct err *err)
+{
+    const char *at = strchr(spec, '@');
+    int n = at ? (int)(at + 1 - spec) : 0;
+    char shown[80];
+
+    str_escape(shown, sizeof shown, spec, strlen(spec));
+    if (lacks_brackets(spec) && (n == 0 || all_of(spec, (size_t)n, "@._+-")))
+        return err_set(err, ERR_CONFIG,
+                       "an IPv6 address needs brackets, as in \"%.*s[%.70s]\", "
+                       "got \"%s\"",
+                       n, spec, spec + n, shown);
+    return err_set(err, ERR_CONFIG, "expected [USER@]HOST[:SLOTS], got \"%s\"",
+                   shown);
+}
+
 int
 hosts_add(struct hosts *h, const char *spec, struct err *err)
 {
@@ -141,6 +170,8 @@ hosts_add(struct hosts *h, const char *spec, struct err *err)
 
     if (!colon)
         return hosts_add_slots(h, spec, 1, err);
+    if (colon == spec || strchr(colon + 1, ':'))
+        return refuse_spec(spec, err);
     /* One too long is cut, and still too long. */
     (void)str_printf(name, sizeof name, "%.*s", (int)(colon - spec), spec);
     if (hosts_check_name(name, err) != 0 ||

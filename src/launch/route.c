@@ -107,3 +107,32 @@ route_parse(const char *text, char address[ROUTE_CAP], unsigned *port,
     *port = (unsigned)n;
     return 0;
 }
+
+int
+route_try_listen(const char *address, unsigned port, struct err *err)
+{
+    struct addrinfo hints = {.ai_socktype = SOCK_STREAM,
+                             .ai_flags = AI_NUMERICHOST | AI_NUMERICSERV};
+    struct addrinfo *to;
+    char text[8];
+    int fd, on = 1, r = 0;
+
+    (void)str_printf(text, sizeof text, "%u", port);
+    if (getaddrinfo(address, text, &hints, &to) != 0)
+        return err_set(err, ERR_SYS, "%s is no address", address);
+    fd = socket(to->ai_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0) /* what is left of an earlier run is in nobody's way */
+        (void)setsockopt(fd, SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
+    if (fd < 0 || bind(fd, to->ai_addr, to->ai_addrlen) != 0 ||
+        listen(fd, 1) != 0)
+        r = errno == EADDRNOTAVAIL
+                ? err_set(err, ERR_SYS,
+                          "%s is not an address of this machine (\"ip addr\" "
+                          "lists those)",
+                          address)
+                : err_errno(err, "listen on %s port %u", address, port);
+    if (fd >= 0)
+        close(fd);
+    freeaddrinfo(to);
+    return r;
+}

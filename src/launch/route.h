@@ -22,4 +22,8 @@ int route_source(const char *address, char source[ROUTE_CAP], bool *is_loopback,
 int route_parse(const char *text, char address[ROUTE_CAP], unsigned *port,
                 struct err *err);
 
+/* Whether one can listen there now: ERR_SYS when the address is not this
+ * machine's, or somebody else has the port (0: any). */
+int route_try_listen(const char *address, unsigned port, struct err *err);
+
 #endif

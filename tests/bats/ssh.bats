@@ -90,6 +90,10 @@ sshd_commands() {
     expect 3 train job.json -r run --set 'hosts=["a b"]'
     stderr_has 'hosts[0]: expected [USER@]HOST'
     expect 3 train job.json -r run --set 'hosts=[{"host": "a", "slot": 1}]'
+    expect 3 train job.json -r run --hosts local,::1
+    stderr_has 'brackets, as in "[::1]", got "::1"'
+    expect 5 train job.json -r run --listen 192.0.2.7 --hosts local
+    stderr_has '--listen: 192.0.2.7 is not an address of this machine'
     expect 2 train job.json -r run --remote-path 'ebsp;reboot' --hosts local
     expect 2 train job.json -r run --listen 0.0.0.0 --hosts local
     [ ! -e run ]
@@ -217,7 +221,7 @@ END
     : >"$sshd_dir/known_hosts"
     ssh_train
     [ "$status" -eq 6 ]
-    stderr_has 'its host key is not known: run "ssh 127.0.0.'
+    stderr_has "its host key is not known: run \"$sshd_client 127.0.0."
     [ ! -s "$sshd_dir/known_hosts" ]
 
     rm -r run

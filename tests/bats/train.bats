@@ -205,6 +205,12 @@ load jobs
     [ "$(awk '/^epoch.*ETA/ && length > 79' frames | wc -l)" -eq 0 ]
 }
 
+@test "--insecure without anybody on another machine is noted" {
+    blobs_job j.json
+    expect 0 train j.json -r run -q --insecure
+    stderr_has 'note: --insecure changes nothing'
+}
+
 @test "too few open files for the workers: told before anything is started" {
     blobs_job j.json
     run --separate-stderr bash -c 'ulimit -n 64; "$@"' - \

@@ -56,6 +56,16 @@ test_lists(void)
     is_str(list("a:0"), "3 expected 1 to 65536 slots, got \"0\"", "no slot");
     is_str(list("a:x"), "3 expected 1 to 65536 slots, got \"x\"", "no number");
     is_str(list("a:"), "3 expected 1 to 65536 slots, got \"\"", "nothing");
+    is_str(list("::1"),
+           "3 an IPv6 address needs brackets, as in \"[::1]\", got \"::1\"",
+           "an address without brackets");
+    is_str(list("ada@fe80::1%eth0"),
+           "3 an IPv6 address needs brackets, as in \"ada@[fe80::1%eth0]\", "
+           "got \"ada@fe80::1%eth0\"",
+           "and with a user and a zone");
+    is_str(list(":3"), "3 expected [USER@]HOST[:SLOTS], got \":3\"", "no name");
+    is_str(list("a-x:2:3"), "3 expected [USER@]HOST[:SLOTS], got \"a-x:2:3\"",
+           "two numbers");
     is_str(list("a:65536"), "a 65536", "the most");
     is_str(list("a:65536,b"),
            "3 b: expected 1 to 65536 slots, of all hosts together, got 65537",
