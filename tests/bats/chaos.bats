@@ -48,7 +48,7 @@ blobs() { # JQ-FILTER
 }
 
 @test "bsp: a worker may be hit in each of its states" {
-    blobs '.epochs = 20 | .workers = 5 | .data.train = 940'
+    blobs '.epochs = 14 | .workers = 5 | .data.train = 940'
     cat >schedule <<'END'
 worker:0 starting kill
 worker:1 reading kill
@@ -62,19 +62,28 @@ worker:3 computing 25 stop
 worker:0 computing 30 cut
 worker:3 starting 2 stop 200ms
 coordinator training 200 stop 500ms
-# the one that has nothing to do at the end is still there when the run ends
-worker:4 idle stop 2s
-worker:4 stopping kill
 END
     chaos --schedule schedule j.json -- --pace 10 --slow 2:3 "${strict[@]}"
     [ "$status" -eq 0 ]
     checked end faults samples processes
     hit >states
+    json_true report '[.faults[] | select(.outcome == "recovered")] | length > 10'
+    json_true run/summary.json '.workers_lost >= 6'
+    # 47 mini-batches: two workers have one in the last round, which takes long;
+    # a worker that is stopped meanwhile is still there when the run ends
+    rm -rf run
+    cat >schedule <<'END'
+worker:3 idle kill
+worker:4 idle stop 2s
+worker:4 stopping kill
+END
+    chaos --schedule schedule j.json -- --epochs 1 --pace 10 --slow 0:30
+    [ "$status" -eq 0 ]
+    checked end faults samples processes
+    hit >>states
     for state in starting reading held computing pushing idle stopping; do
         grep -qx "worker $state" states
     done
-    json_true report '[.faults[] | select(.outcome == "recovered")] | length > 10'
-    json_true run/summary.json '.workers_lost >= 6'
 }
 
 @test "bsp: the coordinator may be killed in each of its states" {
