@@ -124,7 +124,7 @@ comes_in() {
     crowd=$!
     wait_for told there
     expect 0 ctl run add-worker local
-    within 15 grep -q '"event":"join".*"\(worker\|rank\)":2\b' run/events.jsonl
+    within 12 grep -q '"event":"join".*"\(worker\|rank\)":2\b' run/events.jsonl
     kill "$crowd"
     ends_well
 }
