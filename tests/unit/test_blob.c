@@ -69,7 +69,9 @@ test_same(const char *json, const char *what)
     if (ok(e, "comes back: %s", err.text)) {
         ok(e->hash == d->hash && e->type == d->type &&
                e->n_classes == d->n_classes && e->n_targets == d->n_targets &&
-               !memcmp(&e->shape, &d->shape, sizeof e->shape),
+               e->shape.n_dims == d->shape.n_dims &&
+               !memcmp(e->shape.dim, d->shape.dim,
+                       (size_t)e->shape.n_dims * sizeof *e->shape.dim),
            "as what it was");
         ok(same_split(d, &d->train, &e->train) &&
                same_split(d, &d->test, &e->test),
