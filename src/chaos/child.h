@@ -13,6 +13,7 @@ struct err;
 struct child_run {
     char marker[48]; /* EBSP_CHAOS=... */
     pid_t pid;
+    int nice;    /* our priority before */
     int signals; /* signalfd: SIGCHLD and those that want the end */
     int output;  /* what it prints, when nobody is to see it; else -1 */
     bool ended;
@@ -37,7 +38,7 @@ void child_wait(struct child_run *c);
 void child_destroy(struct child_run *c);
 /* The last bytes that it has printed, as text for people. */
 void child_get_output(const struct child_run *c, char *to, size_t cap);
-/* Signals are as they were before. */
+/* Signals and priority are as they were before. */
 void child_release(struct child_run *c);
 
 #endif

@@ -48,10 +48,13 @@ blobs() { # JQ-FILTER
 }
 
 @test "bsp: a worker may be hit in each of its states" {
-    blobs '.epochs = 14 | .workers = 5 | .data.train = 940'
+    blobs '.epochs = 14 | .workers = 5 | .data.train = 940 |
+        .data.test = 30000'
     cat >schedule <<'END'
 worker:0 starting kill
 worker:1 reading kill
+worker:3 starting kill
+worker:4 reading kill
 worker:2 computing 5 kill
 worker:0 held 8 kill
 worker:1 pushing 12 kill
@@ -60,7 +63,7 @@ worker:0 pushing 22 cut
 worker:1 held 25 cut
 worker:3 computing 25 stop
 worker:0 computing 30 cut
-worker:3 starting 2 stop 200ms
+worker:2 starting 2 stop 200ms
 coordinator training 200 stop 500ms
 END
     chaos --schedule schedule j.json -- --pace 10 --slow 2:3 "${strict[@]}"
@@ -195,15 +198,16 @@ END
 }
 
 @test "a worse accuracy is noticed" {
-    blobs '.epochs = 40 | .optimizer.lr = 0.001 | .eval_every = 0.1'
-    bg log ebsp chaos -r run --mtbf 1000 --compare j.json -- --pace 5
+    blobs '.epochs = 8 | .optimizer.lr = 1e-9'
+    bg log ebsp chaos -r run --mtbf 1000 --compare j.json -- --pace 10
     pid=$!
-    wait_for run/events.jsonl '"event":"eval"'
-    expect 0 ctl run stop # long before it has learned anything
+    wait_for run/events.jsonl '"event":"push"'
+    # what it is compared with learns something
+    blobs '.epochs = 8'
     finish "$pid"
     cat log
     [ "$status" -eq 1 ]
-    grep -q '^ok  *samples .*at most once' log
+    grep -q '^ok  *samples ' log
     grep -q '^failed  *accuracy .*without faults' log
 }
 
