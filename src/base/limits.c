@@ -21,10 +21,11 @@ limits_raise_files(uint64_t need, uint64_t want, struct err *err)
     }
     if (l.rlim_cur >= need)
         return 0;
-    return err_set(err, ERR_SYS,
-                   "%llu open files are needed, the limit is %llu: raise it with "
-                   "\"ulimit -n %llu\" (the administrator raises the hard "
-                   "one, \"ulimit -Hn\", in limits.conf)",
-                   (unsigned long long)need, (unsigned long long)l.rlim_cur,
-                   (unsigned long long)need);
+    return err_set(
+        err, ERR_SYS,
+        "%llu open files are needed, the limit is %llu: raise it with "
+        "\"ulimit -n %llu\" (the administrator raises the hard "
+        "one, \"ulimit -Hn\", in limits.conf)",
+        (unsigned long long)need, (unsigned long long)l.rlim_cur,
+        (unsigned long long)need);
 }
