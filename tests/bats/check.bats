@@ -191,7 +191,7 @@ END
     [ ! -s told ]
     hosts=nobody-at-all@127.0.0.2 ssh_check
     [ "$status" -eq 6 ]
-    finding nobody-at-all@127.0.0.2 start 'ssh cannot connect: "ssh -oBatch'
+    finding nobody-at-all@127.0.0.2 start 'ssh cannot connect: "ssh -F '
     grep -qE '^nobody-a..7.0.0.2 +error ' <<<"$output"
     hosts=127.0.0.2 ssh_check --remote-path no-such-ebsp
     [ "$status" -eq 3 ]

@@ -221,9 +221,9 @@ test_there(void)
     ok(wait_until(&s.n_ends, 1), "it is killed");
     ok(strncmp(s.ends, "0.0 8 node-b: ssh was killed by signal 9", 40) == 0,
        "which is told of ssh");
-    s.lines[0] = '\0';
+    /* it may have begun to speak before its predecessor's end is seen here */
     ok(wait_until(&s.n_lines, 6), "and started again when that is told");
-    ok(strncmp(s.lines, "0: ada@::1 exec", 15) == 0,
+    ok(strstr(s.lines, "\n0: ada@::1 exec") != NULL,
        "ssh wants no brackets around an address");
     launcher_let_go(s.launcher);
     ok(wait_until(&s.n_ends, 2), "it is let go");
