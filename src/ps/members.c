@@ -102,6 +102,20 @@ leave_policy(struct server *s, struct session *w, const char *why)
         server_fail(s, &err);
 }
 
+/* Connection and policy know it no more.  False: the run is ending, so that was
+ * all. */
+static bool
+take_out(struct server *s, struct session *w, const char *why)
+{
+    session_detach(w);
+    leave_policy(s, w, why);
+    if (s->phase < SERVER_ENDING)
+        return true;
+    w->state = SESSION_ABSENT;
+    server_check_over(s);
+    return false;
+}
+
 void
 server_session_cut(struct server *s, struct session *w, const char *why)
 {
@@ -114,13 +128,8 @@ server_session_cut(struct server *s, struct session *w, const char *why)
         server_session_lost(s, w, ERR_WORKERS, text);
         return;
     }
-    session_detach(w);
-    leave_policy(s, w, why);
-    if (s->phase >= SERVER_ENDING) {
-        w->state = SESSION_ABSENT;
-        server_check_over(s);
+    if (!take_out(s, w, why))
         return;
-    }
     w->state = SESSION_CUT;
     w->since_ns = clock_now_ns();
     str_printf(w->why, sizeof w->why, "%s", why);
@@ -220,13 +229,8 @@ server_session_lost(struct server *s, struct session *w, enum err_code code,
     bool again;
 
     describe(w, why, text, sizeof text);
-    session_detach(w);
-    leave_policy(s, w, why);
-    if (s->phase >= SERVER_ENDING) {
-        w->state = SESSION_ABSENT;
-        server_check_over(s);
+    if (!take_out(s, w, why))
         return;
-    }
     s->n_lost++;
     err_set(&s->first_loss, code, "%s", text); /* the first one stays */
     if (w->has_process)
