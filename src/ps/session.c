@@ -153,6 +153,8 @@ on_push(struct session *w, const void *body, size_t n, struct err *err)
         return err_set(err, ERR_PROTO, "push does not answer its order");
     at_most(&w->told.data_ns, w->ordered_ns);
     at_most(&w->told.compute_ns, w->ordered_ns);
+    at_most(&w->told.push_ns, w->server->made_ns);
+    at_most(&w->told.pull_ns, w->server->made_ns);
     w->iterations++;
     w->cuts = 0;
     server_pushed(w->server, w);

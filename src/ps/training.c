@@ -147,6 +147,8 @@ server_begin_training(struct server *s)
     events_uint(s->c.events, "workers", ready);
     events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_uint(s->c.events, "samples", assign_get_done(s->ledger.assign));
+    events_uint(s->c.events, "total", assign_get_total(s->ledger.assign));
+    events_uint(s->c.events, "epochs", s->c.job->epochs);
     events_end(s->c.events);
     log_info(s->c.log, "server", "training workers=%u policy=%s version=%llu",
              ready, s->c.policy->spec,
@@ -175,6 +177,8 @@ push_event(struct server *s, const struct session *w)
     events_num(e, "norm", m->norm);
     events_seconds(e, "data", m->data_ns);
     events_seconds(e, "compute", m->compute_ns);
+    events_seconds(e, "push", m->push_ns);
+    events_seconds(e, "pull", m->pull_ns);
     events_end(e);
 }
 
