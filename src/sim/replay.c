@@ -250,7 +250,7 @@ replay_next(struct replay *p, struct err *err)
         return 0;
     }
     do
-        r = trace_next(&p->trace, &p->event, &p->at, err);
+        r = events_reader_next(&p->trace, &p->event, &p->at, err);
     while (r == 1 && !find_kind(p->event));
     if (r == 0)
         p->over = true;
@@ -271,7 +271,7 @@ replay_events(struct replay *p, const char *path, struct err *err)
 {
     int r = 0;
 
-    if (trace_open(&p->trace, path, err) != 0)
+    if (events_reader_open(&p->trace, path, err) != 0)
         return -1;
     while (!p->over && (r = replay_next(p, err)) == 0 && !p->over) {
         const struct kind *k = find_kind(p->event);
@@ -289,7 +289,7 @@ replay_events(struct replay *p, const char *path, struct err *err)
             break;
         }
     }
-    trace_close(&p->trace);
+    events_reader_close(&p->trace);
     return r;
 }
 

@@ -5,11 +5,11 @@
 #ifndef EBSP_SIM_REPLAY_IMPL_H
 #define EBSP_SIM_REPLAY_IMPL_H
 
+#include "job/events_read.h"
 #include "policy/host.h"
 #include "policy/lib.h"
 #include "sim/learner.h"
 #include "sim/replay.h"
-#include "sim/trace.h"
 
 #define REPLAY_MAX_SECONDS 1e9 /* of a recording */
 #define REPLAY_OTHER_JOB                                                       \
@@ -21,12 +21,12 @@ struct replay {
     struct replay_result *result;
     struct learner *l;
     struct policy_lib lib;
-    struct host *host;  /* NULL: the recording is followed */
-    bool has_policy;    /* the policy's event was seen */
-    bool is_started;    /* the start was seen */
-    bool over;          /* nothing more is recorded */
-    bool peeked;        /* the current event is the next one, too */
-    struct trace trace; /* at the event `event`, with its cursor `at` */
+    struct host *host;          /* NULL: the recording is followed */
+    bool has_policy;            /* the policy's event was seen */
+    bool is_started;            /* the start was seen */
+    bool over;                  /* nothing more is recorded */
+    bool peeked;                /* the current event is the next one, too */
+    struct events_reader trace; /* at the event `event`, with its cursor `at` */
     const char *event;
     struct jcur at;
     int64_t zero_ns; /* the policy's clock at t = 0 */

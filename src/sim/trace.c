@@ -1,68 +1,14 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "sim/trace.h"
-
+/* Speeds of a real run. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "job/events_read.h"
 #include "sim/speed.h"
 #include "wire/msg.h"
 
-#include <errno.h>
-#include <stdlib.h>
 #include <string.h>
 
 #define MAX_RANKS 1000000
-
-int
-trace_open(struct trace *t, const char *path, struct err *err)
-{
-    memset(t, 0, sizeof *t);
-    t->path = mem_strdup(path);
-    if (!t->path)
-        return err_nomem(err);
-    t->f = fopen(path, "re");
-    if (!t->f) {
-        err_set(err, ERR_CONFIG, "%s: %s", path, strerror(errno));
-        trace_close(t);
-        return -1;
-    }
-    return 0;
-}
-
-void
-trace_close(struct trace *t)
-{
-    json_doc_release(&t->doc);
-    if (t->f)
-        fclose(t->f);
-    free(t->line); /* getline's */
-    mem_free(t->path);
-    memset(t, 0, sizeof *t);
-}
-
-int
-trace_next(struct trace *t, const char **event, struct jcur *root,
-           struct err *err)
-{
-    char where[512];
-    ssize_t n;
-
-    json_doc_release(&t->doc);
-    n = getline(&t->line, &t->cap, t->f);
-    if (n <= 0)
-        return ferror(t->f) ? err_errno(err, "%s", t->path) : 0;
-    if (t->line[n - 1] != '\n')
-        return 0;
-    t->number++;
-    snprintf(where, sizeof where, "%s:%d", t->path, t->number);
-    if (json_doc_parse(&t->doc, where, t->line, (size_t)n, err) != 0)
-        return -1;
-    *root = jcur_root(&t->doc);
-    if (!json_is_object(t->doc.root))
-        return err_set(err, ERR_CONFIG, "%s: expected an object", where);
-    return jcur_str(root, "event", event, err) == 0 ? 1 : -1;
-}
-
-/* ---- speeds of a real run ------------------------------------------------ */
 
 struct times {
     int64_t *ns;
@@ -124,14 +70,14 @@ static int
 read_times(const char *path, struct times **ranks, size_t *n_ranks,
            struct err *err)
 {
-    struct trace t;
+    struct events_reader t;
     const char *event;
     struct jcur root;
     int r;
 
-    if (trace_open(&t, path, err) != 0)
+    if (events_reader_open(&t, path, err) != 0)
         return -1;
-    while ((r = trace_next(&t, &event, &root, err)) == 1) {
+    while ((r = events_reader_next(&t, &event, &root, err)) == 1) {
         bool is_push = !strcmp(event, "push");
         int64_t rank = 0;
         struct times *of;
@@ -150,7 +96,7 @@ read_times(const char *path, struct times **ranks, size_t *n_ranks,
         if (r != 0)
             break;
     }
-    trace_close(&t);
+    events_reader_close(&t);
     return r == 0 ? 0 : -1;
 }
 

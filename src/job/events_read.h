@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Reading the event stream of a run back, line by line. */
-#ifndef EBSP_SIM_TRACE_H
-#define EBSP_SIM_TRACE_H
+#ifndef EBSP_JOB_EVENTS_READ_H
+#define EBSP_JOB_EVENTS_READ_H
 
 #include "base/json.h"
 
@@ -9,7 +9,7 @@
 
 struct err;
 
-struct trace {
+struct events_reader {
     FILE *f;
     char *path, *line;
     size_t cap;
@@ -17,12 +17,13 @@ struct trace {
     struct json_doc doc; /* the current line */
 };
 
-int trace_open(struct trace *t, const char *path, struct err *err);
-void trace_close(struct trace *t);
+int events_reader_open(struct events_reader *r, const char *path,
+                       struct err *err);
+void events_reader_close(struct events_reader *r);
 /* 1: *event is the kind of the next event, root its cursor; 0: the end (a torn
  * last line, as a killed run leaves it, is the end too); -1: error with
  * file:line. */
-int trace_next(struct trace *t, const char **event, struct jcur *root,
-               struct err *err);
+int events_reader_next(struct events_reader *r, const char **event,
+                       struct jcur *root, struct err *err);
 
 #endif
