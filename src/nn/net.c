@@ -160,7 +160,7 @@ inputs_finite(const struct net *n, const struct net_batch *b,
 
 static int
 run(struct net *n, const struct net_batch *b, bool training,
-    const float *params, float *grads, const struct net_progress *done,
+    const float *params, float *grads, const struct net_progress *progress,
     struct net_result *result, struct err *err)
 {
     int before, r = -1;
@@ -174,7 +174,7 @@ run(struct net *n, const struct net_batch *b, bool training,
     if (p && p->wants_keys && !b->key)
         err_set(err, ERR_CONFIG, "dropout needs a key for each sample");
     else if (p && grow_arena(n, p->arena_bytes, err) == 0)
-        r = plan_run(p, n->arena, b, params, grads, done, result, err);
+        r = plan_run(p, n->arena, b, params, grads, progress, result, err);
     if (r == 0) {
         n->last = p;
         if (!inputs_finite(n, b, params))
@@ -186,10 +186,10 @@ run(struct net *n, const struct net_batch *b, bool training,
 
 int
 net_step(struct net *n, const struct net_batch *b, const float *params,
-         float *grads, const struct net_progress *done,
+         float *grads, const struct net_progress *progress,
          struct net_result *result, struct err *err)
 {
-    return run(n, b, true, params, grads, done, result, err);
+    return run(n, b, true, params, grads, progress, result, err);
 }
 
 int

@@ -45,14 +45,20 @@ void net_free(struct net *n);
  * (segment.h); grads is written completely: mean gradient over the batch,
  * statistics of the batch for SEGMENT_STAT, zero in the gaps.
  *
- * `done` (may be NULL) is called during back-propagation when a segment's
- * gradient is final, last layers first. */
+ * `progress` may be NULL, and so may each of its functions. */
 struct net_progress {
+    /* Before anything that lies in params below `end` (floats) is read for the
+     * first time: waits until it is there.  `end` only grows, layer by layer in
+     * forward order, and is the whole vector before net_step returns.  -1 with
+     * err filled ends the step, and net_step returns the same. */
+    int (*need)(void *ctx, size_t end, struct err *err);
+    /* During back-propagation, when a segment's gradient is final, last layers
+     * first. */
     void (*segment)(void *ctx, size_t index);
     void *ctx;
 };
 int net_step(struct net *n, const struct net_batch *b, const float *params,
-             float *grads, const struct net_progress *done,
+             float *grads, const struct net_progress *progress,
              struct net_result *result, struct err *err);
 
 /* Forward only, in evaluation mode: running statistics, no dropout. */

@@ -65,6 +65,21 @@ build_backward(struct plan *p, struct err *err)
     return 0;
 }
 
+static void
+find_params(struct plan *p)
+{
+    const struct segtab *t = &p->graph->segments;
+
+    for (size_t i = 0; i < p->n_ops; i++) {
+        struct op *o = &p->op[i];
+        size_t end = o->layer->seg + o->layer->n_seg;
+
+        for (size_t k = 0; k < o->n_places; k++)
+            if (o->place[k].kind == PLACE_PARAMS)
+                o->params_end = t->seg[end - 1].offset + t->seg[end - 1].count;
+    }
+}
+
 /* What was needed to lay out the operations only. */
 static void
 end_build(struct plan *p)
@@ -109,6 +124,7 @@ plan_new(const struct graph *graph, const struct dnn *dnn, size_t n,
     if (set_input(p, err) != 0 || build_forward(p, err) != 0 ||
         (training && build_backward(p, err) != 0) || plan_lay_out(p, err) != 0)
         goto fail;
+    find_params(p);
     end_build(p);
     return p;
 fail:
@@ -183,11 +199,24 @@ zero_gaps(const struct segtab *t, float *v)
     }
 }
 
+/* Asks for the parameters below `end`, unless they were asked for. */
+static int
+need(const struct net_progress *progress, size_t *asked, size_t end,
+     struct err *err)
+{
+    if (!progress || !progress->need || end <= *asked)
+        return 0;
+    *asked = end;
+    return progress->need(progress->ctx, end, err);
+}
+
 int
 plan_run(struct plan *p, char *arena, const struct net_batch *b,
-         const float *params, float *grads, const struct net_progress *done,
+         const float *params, float *grads, const struct net_progress *progress,
          struct net_result *result, struct err *err)
 {
+    size_t asked = 0;
+
     if (rebind(p, PLACE_ARENA, arena, err) != 0 ||
         rebind(p, PLACE_INPUT, b->x, err) != 0 ||
         rebind(p, PLACE_PARAMS, params, err) != 0 ||
@@ -200,14 +229,17 @@ plan_run(struct plan *p, char *arena, const struct net_batch *b,
     for (size_t i = 0; i < p->n_ops; i++) {
         const struct op *o = &p->op[i];
 
+        if (need(progress, &asked, o->params_end, err) != 0)
+            return -1;
         if (o->run)
             o->run(p, o);
         else if (dnn_check(dnnl_primitive_execute(o->primitive, p->dnn->stream,
                                                   (int)o->n_places, o->arg),
                            o->what, err) != 0)
             return err_wrap(err, "layer \"%s\"", o->layer->name);
-        for (size_t k = o->n_done; done && k-- > 0;)
-            done->segment(done->ctx, o->done + k);
+        for (size_t k = o->n_done; progress && progress->segment && k-- > 0;)
+            progress->segment(progress->ctx, o->done + k);
     }
-    return 0;
+    /* What no operation reads, gaps, is there at the end all the same. */
+    return need(progress, &asked, p->graph->segments.n_floats, err);
 }

@@ -73,6 +73,8 @@ struct op {
     /* ... or a function of ours with its constants. */
     void (*run)(const struct plan *p, const struct op *o);
     void *ctx;
+    /* It reads parameters of its layer, which end there (floats); else 0. */
+    size_t params_end;
     /* Segments whose gradients are final after it. */
     size_t done, n_done;
 };
@@ -128,8 +130,9 @@ struct plan *plan_new(const struct graph *graph, const struct dnn *dnn,
 void plan_free(struct plan *p);
 /* `arena` has arena_bytes; grads only in training. */
 int plan_run(struct plan *p, char *arena, const struct net_batch *b,
-             const float *params, float *grads, const struct net_progress *done,
-             struct net_result *result, struct err *err);
+             const float *params, float *grads,
+             const struct net_progress *progress, struct net_result *result,
+             struct err *err);
 /* The address of a place, from the last plan_run on. */
 void *plan_at(const struct plan *p, struct place place);
 /* One line per layer: name, layout of the output, operations. */

@@ -162,7 +162,7 @@ progress(void)
 {
     struct fixture f = fixture("[3, 14, 14]", normed, 5, 1);
     struct seen s = {.f = &f, .last = f.t->n};
-    const struct net_progress done = {see, &s};
+    const struct net_progress done = {.segment = see, .ctx = &s};
     struct err e = ERR_INIT;
     struct net_result r;
     int once = 0;
@@ -178,6 +178,59 @@ progress(void)
     ok(!memcmp(s.at_call, f.grads, f.t->n_floats * sizeof(float)),
        "what was announced was final");
     mem_free(s.at_call);
+    release(&f);
+}
+
+/* Parameters that come late: a layer's are in `params` from when they are asked
+ * for, until then NaN. */
+struct late {
+    const float *from;
+    float *params;
+    size_t have;
+    int calls, downward, refuse_at; /* calls from 1; 0: never */
+};
+
+static int
+bring(void *ctx, size_t end, struct err *err)
+{
+    struct late *l = ctx;
+
+    if (++l->calls == l->refuse_at)
+        return err_set(err, ERR_TARGET, "not today");
+    l->downward += end <= l->have;
+    memcpy(l->params + l->have, l->from + l->have,
+           (end - l->have) * sizeof(float));
+    l->have = end;
+    return 0;
+}
+
+static void
+parameters_come_when_needed(void)
+{
+    struct fixture f = fixture("[3, 14, 14]", normed, 5, 1);
+    size_t n = f.t->n_floats;
+    struct late l = {.from = copy(f.params, n), .params = f.params};
+    const struct net_progress late = {.need = bring, .ctx = &l};
+    struct net_result a, b;
+    struct err e = ERR_INIT;
+    float *g;
+
+    a = step(&f);
+    g = copy(f.grads, n);
+    memset(f.params, 0xff, n * sizeof(float));
+    ok(net_step(f.net, &f.batch, f.params, f.grads, &late, &b, &e) == 0 &&
+           a.loss == b.loss && !memcmp(g, f.grads, n * sizeof(float)),
+       "parameters that come layer by layer: the same bits");
+    ok(l.calls > 3 && l.downward == 0 && l.have == n,
+       "asked for in %d parts, in forward order, to the end", l.calls);
+    l.have = 0;
+    l.calls = 0;
+    l.refuse_at = 3;
+    ok(net_step(f.net, &f.batch, f.params, f.grads, &late, &b, &e) == -1 &&
+           e.code == ERR_TARGET && !strcmp(e.text, "not today"),
+       "a refusal ends the step and is told as it is: %s", e.text);
+    mem_free(g);
+    mem_free((void *)(uintptr_t)l.from);
     release(&f);
 }
 
@@ -570,6 +623,7 @@ main(void)
     batch_is_mean_of_samples();
     gradients_are_written_completely();
     progress();
+    parameters_come_when_needed();
     statistics_of_batchnorm();
     evaluation_uses_running_statistics();
     dropout_keeps_the_mean();
