@@ -63,9 +63,10 @@ plan_print(FILE *to, const struct job *j, const struct dataset *d)
             j->epochs, j->epochs == 1 ? "" : "s");
     fprintf(to,
             "optimizer   %s, learning rate %g per mini-batch (scaling %s), "
-            "schedule %s\n",
+            "schedule %s%s\n",
             optims[j->optim.kind], j->optim.lr, scalings[j->lr_scaling],
-            schedules[j->schedule.kind]);
+            schedules[j->schedule.kind],
+            j->progress == PROGRESS_UPDATES ? " that counts updates" : "");
     fprintf(to, "traffic     %s push + %s pull per iteration and worker\n",
             str_bytes(bytes, (double)t->n_floats * sizeof(float)),
             str_bytes(flop, (double)t->n_floats * sizeof(float)));

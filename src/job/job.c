@@ -26,6 +26,7 @@ static const char *const job_keys[] = {
     "optimizer",
     "schedule",
     "lr_scaling",
+    "progress",
     "workers",
     "threads",
     "policy",
@@ -47,8 +48,9 @@ static int
 read_scalars(struct job *j, const struct jcur *root, struct err *err)
 {
     static const char *const scalings[] = {"none", "linear", "sqrt", NULL};
+    static const char *const progresses[] = {"samples", "updates", NULL};
     int64_t workers = 4, threads = 1, batch = 0, epochs = 1, seed = 1, keep = 2;
-    int scaling = LR_SCALING_NONE;
+    int scaling = LR_SCALING_NONE, progress = PROGRESS_SAMPLES;
 
     j->name = "unnamed";
     j->policy = "bsp";
@@ -64,6 +66,7 @@ read_scalars(struct job *j, const struct jcur *root, struct err *err)
         jcur_str_or(root, "data_dir", &j->data_dir, err) != 0 ||
         jcur_int_or(root, "seed", 0, INT64_MAX, &seed, err) != 0 ||
         jcur_enum_or(root, "lr_scaling", scalings, &scaling, err) != 0 ||
+        jcur_enum_or(root, "progress", progresses, &progress, err) != 0 ||
         jcur_num_or(root, "checkpoint_every", 0, INFINITY, &j->checkpoint_every,
                     err) != 0 ||
         jcur_int_or(root, "checkpoint_keep", 1, 1 << 20, &keep, err) != 0 ||
@@ -81,6 +84,7 @@ read_scalars(struct job *j, const struct jcur *root, struct err *err)
     j->seed = (uint64_t)seed;
     j->checkpoint_keep = (uint32_t)keep;
     j->lr_scaling = (enum lr_scaling)scaling;
+    j->progress = (enum lr_progress)progress;
     return 0;
 }
 
@@ -113,6 +117,7 @@ static int
 fill_defaults(struct job *j, struct err *err)
 {
     static const char *const scalings[] = {"none", "linear", "sqrt"};
+    static const char *const progresses[] = {"samples", "updates"};
     int r = 0;
 
     r |= set_default(j, "epochs", json_integer(j->epochs), err);
@@ -122,6 +127,7 @@ fill_defaults(struct job *j, struct err *err)
     r |= set_default(j, "seed", json_integer((json_int_t)j->seed), err);
     r |=
         set_default(j, "lr_scaling", json_string(scalings[j->lr_scaling]), err);
+    r |= set_default(j, "progress", json_string(progresses[j->progress]), err);
     r |=
         set_default(j, "checkpoint_every", json_real(j->checkpoint_every), err);
     r |= set_default(j, "checkpoint_keep", json_integer(j->checkpoint_keep),
@@ -349,6 +355,18 @@ job_open_data(const struct job *j, const char *data_dir, struct dataset **data,
     }
     *data = d;
     return 0;
+}
+
+uint64_t
+job_progress(const struct job *j, uint64_t samples, uint64_t updates)
+{
+    double round = (double)j->workers * j->batch;
+
+    if (j->progress == PROGRESS_SAMPLES)
+        return samples;
+    if ((double)updates * round >= (double)INT64_MAX)
+        return INT64_MAX;
+    return updates * ((uint64_t)j->workers * j->batch);
 }
 
 double

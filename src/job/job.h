@@ -22,6 +22,9 @@ struct err;
  * defined for one mini-batch: not at all, by k, by sqrt(k). */
 enum lr_scaling { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT };
 
+/* What schedules count. */
+enum lr_progress { PROGRESS_SAMPLES, PROGRESS_UPDATES };
+
 #define JOB_MAX_WORKERS 65536
 
 struct job {
@@ -37,6 +40,7 @@ struct job {
     struct augment_config augment;
     struct faults faults;
     enum lr_scaling lr_scaling;
+    enum lr_progress progress;
     uint32_t workers, threads, batch, epochs;
     uint64_t seed;
     double checkpoint_every; /* epochs; 0: only at the end */
@@ -83,9 +87,14 @@ int job_take_data(const struct job *j, struct dataset *data,
  * not the job file's came from. */
 int job_dump(const struct job *j, struct buf *to, struct err *err);
 
+/* What schedules take for the samples done when `samples` are and the
+ * parameters have had `updates`: these, or (PROGRESS_UPDATES) as many as if
+ * every update had been one mini-batch of each worker. */
+uint64_t job_progress(const struct job *j, uint64_t samples, uint64_t updates);
+
 /* Learning rate of an update that averages k pushes (a sum of them averages
- * one), after which samples_done of samples_total (over all epochs) are
- * consumed: its own are counted (schedule_factor). */
+ * one), after which samples_done (job_progress) of samples_total (over all
+ * epochs) are consumed: its own are counted (schedule_factor). */
 double job_learning_rate(const struct job *j, uint64_t samples_done,
                          uint64_t samples_total, double k);
 

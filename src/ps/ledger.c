@@ -67,8 +67,7 @@ ledger_take(struct ledger *l, struct share *s, uint32_t worker,
     s->contribution = how->contribution;
     s->factor = how->lr_factor;
     s->lr = how->lr_factor *
-            job_learning_rate(l->job, assign_get_done(l->assign) + s->samples,
-                              assign_get_total(l->assign), 1);
+            ledger_rate(l, assign_get_done(l->assign) + s->samples, 1);
     return 0;
 }
 
@@ -117,7 +116,7 @@ ledger_commit(struct ledger *l, double weight, uint32_t pushes, double *lr,
 
     for (size_t i = 0; i < l->n_added; i++)
         done += l->added[i].count;
-    *lr = job_learning_rate(l->job, done, assign_get_total(l->assign), k);
+    *lr = ledger_rate(l, done, k);
     if (store_commit(l->store, weight, *lr, err) != 0)
         return -1;
     for (size_t i = 0; i < l->n_added; i++)
@@ -134,6 +133,15 @@ ledger_give_back(struct ledger *l, struct share *s, struct err *err)
             return -1;
     s->n = 0;
     return 0;
+}
+
+double
+ledger_rate(const struct ledger *l, uint64_t samples, double k)
+{
+    uint64_t updates = store_get_version(l->store) + 1;
+
+    return job_learning_rate(l->job, job_progress(l->job, samples, updates),
+                             assign_get_total(l->assign), k);
 }
 
 double

@@ -56,6 +56,9 @@ int ledger_commit(struct ledger *l, double weight, uint32_t pushes, double *lr,
 /* The order's mini-batches go back to the queue; the share is settled. */
 int ledger_give_back(struct ledger *l, struct share *s, struct err *err);
 
+/* Learning rate of the next update, were it to average k pushes and `samples`
+ * be consumed after it. */
+double ledger_rate(const struct ledger *l, uint64_t samples, double k);
 double ledger_epochs(const struct ledger *l); /* consumed, as a number */
 uint64_t ledger_params_hash(const struct ledger *l);
 void share_release(struct share *s);

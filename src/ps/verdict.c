@@ -58,8 +58,7 @@ diverged(struct server *s, const struct session *w)
                  isnan(loss ? m->loss : m->norm) ? "NaN" : "infinite",
                  (unsigned long long)m->iteration, w->rank, w->host,
                  ledger_epochs(&s->ledger),
-                 job_learning_rate(s->c.job, assign_get_done(s->ledger.assign),
-                                   assign_get_total(s->ledger.assign), 1));
+                 ledger_rate(&s->ledger, assign_get_done(s->ledger.assign), 1));
 }
 
 /* It was the worker. */

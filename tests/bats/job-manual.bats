@@ -85,7 +85,7 @@ reached() {
     expect 0 train j.json -r run -q
     json run/job.json '.origin | to_entries[] | select(.value == "default" and
         .key != "data_dir") | .key' >keys
-    [ "$(wc -l <keys)" -eq 9 ]
+    [ "$(wc -l <keys)" -eq 10 ]
     while read -r key; do
         value=$(json run/job.json ".$key")
         job_keys page "$page" | grep -q "^job $key .* default $value$" || {
@@ -266,6 +266,23 @@ rates() { jq -r 'select(.event == "commit") | .lr' "$1/events.jsonl"; }
     blobs_job j.json '.lr_scaling = "linear" | .epochs = 1 | .optimizer.lr = 1'
     expect 0 train j.json -r sum -q -n 4 -p elasticbsp:between=accumulate
     [ "$(rates sum | sort -u)" = 1 ]
+}
+
+@test "progress counts samples, or each update as a round of all workers" {
+    local how
+    for how in samples updates; do
+        blobs_job j.json ".progress = \"$how\" | .epochs = 2 | .workers = 2 |
+            .optimizer.lr = 1 | .schedule = {\"type\": \"step\",
+            \"milestones\": [1]}"
+        expect 0 train j.json -r "$how" -q -p asp
+    done
+    # 24 mini-batches an epoch, each an update
+    [ "$(rates samples | grep -cx 1)" = 24 ]
+    [ "$(rates updates | grep -cx 1)" = 12 ]
+    # where each of them waits for all, there is no difference
+    expect 0 train j.json -r bsp -q -p bsp
+    [ "$(rates bsp | grep -cx 1)" = 12 ]
+    [ "$(rates bsp | wc -l)" = 24 ]
 }
 
 # --- jobs that come with ebsp ----------------------------------------------

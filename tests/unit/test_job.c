@@ -44,6 +44,11 @@ defaults_and_origins(void)
     ok(fabs(job_learning_rate(&j, 200, 400, 1) - 0.5) < 1e-12 &&
            fabs(job_learning_rate(&j, 201, 400, 1) - 0.05) < 1e-12,
        "a step falls after two of four epochs, counted in samples");
+    ok(job_progress(&j, 30, 7) == 30, "progress counts samples");
+    j.progress = PROGRESS_UPDATES;
+    ok(job_progress(&j, 30, 7) == (uint64_t)7 * 4 * 10 &&
+           job_progress(&j, 30, UINT64_MAX) == INT64_MAX,
+       "or updates, each as a mini-batch of every worker");
     ok(job_dump(&j, &b, &e) == 0 &&
            job_parse(&again, "again", ".", b.data, b.len, &e) == 0,
        "the effective job is a job %s", e.text);
