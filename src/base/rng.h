@@ -24,8 +24,9 @@ enum rng_stream {
     RNG_DATA,     /* generated data sets: (split, sample) */
     RNG_SHARD,    /* static assignment */
     RNG_POLICY,   /* host->random */
-    RNG_SPEED,    /* emulated speeds: (worker, 0) */
-    RNG_TEST
+    RNG_SPEED,    /* emulated speeds: (worker, iteration + 1) */
+    RNG_TEST,
+    RNG_LINK /* losses on an emulated link: (connection and direction, 0) */
 };
 
 void rng_init(struct rng *r, uint64_t seed);

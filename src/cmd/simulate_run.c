@@ -7,6 +7,7 @@
 #include "policy/lib.h"
 #include "sim/learner.h"
 #include "sim/sim.h"
+#include "sim/trace.h"
 
 #include <inttypes.h>
 #include <math.h>

@@ -5,6 +5,7 @@
 #include "base/fs.h"
 #include "base/mem.h"
 #include "policy/lib.h"
+#include "sim/trace.h"
 
 int
 whatif(const char *run, const char *spec, uint32_t workers, uint64_t iterations,

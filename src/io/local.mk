@@ -9,6 +9,7 @@ libebsp_a_SOURCES += \
 	src/io/conn_impl.h src/io/conn_priv.h \
 	src/io/crowd.c src/io/crowd.h \
 	src/io/connect.c \
+	src/io/link.c src/io/link.h \
 	src/io/listen.c \
 	src/io/local.c src/io/local.h src/io/local_impl.h \
 	src/io/local_ask.c src/io/local_peer.c \

@@ -6,5 +6,4 @@ libebsp_a_SOURCES += \
 	src/sim/replay_drive.c src/sim/replay_impl.h \
 	src/sim/replay_follow.c src/sim/replay_tell.c \
 	src/sim/sim.c src/sim/sim.h \
-	src/sim/speed.c src/sim/speed.h \
-	src/sim/trace.c
+	src/sim/trace.c src/sim/trace.h

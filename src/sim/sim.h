@@ -6,7 +6,7 @@
 #define EBSP_SIM_SIM_H
 
 #include "policy/host.h"
-#include "sim/speed.h"
+#include "job/speed.h"
 
 #include <stdbool.h>
 #include <stdint.h>

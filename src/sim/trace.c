@@ -1,9 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* Speeds of a real run. */
+#include "sim/trace.h"
+
 #include "base/err.h"
 #include "base/mem.h"
 #include "job/events_read.h"
-#include "sim/speed.h"
 #include "wire/msg.h"
 
 #include <string.h>
@@ -111,18 +111,19 @@ place(struct speeds *s, uint32_t n, const struct times *ranks, size_t n_ranks,
         total += ranks[i].n;
     s->n = n;
     s->worker = mem_alloc(n, sizeof *s->worker);
-    s->trace = mem_alloc(total, sizeof *s->trace);
-    if (!s->worker || !s->trace)
+    s->step = mem_alloc(total, sizeof *s->step);
+    if (!s->worker || !s->step)
         return err_nomem(err);
     for (size_t i = 0; i < n_ranks; i++) {
         if (ranks[i].n == 0)
             return err_set(err, ERR_CONFIG, "no push of rank %zu in the trace",
                            i);
-        memcpy(s->trace + at, ranks[i].ns, ranks[i].n * sizeof *s->trace);
+        for (size_t k = 0; k < ranks[i].n; k++) /* in milliseconds */
+            s->step[at + k] = (double)ranks[i].ns[k] / 1e6;
         for (size_t w = i; w < n; w += n_ranks) {
-            s->worker[w].kind = SPEED_TRACE;
-            s->worker[w].trace = s->trace + at;
-            s->worker[w].n_trace = ranks[i].n;
+            s->worker[w].kind = SPEED_STEPS;
+            s->worker[w].step = s->step + at;
+            s->worker[w].n_steps = ranks[i].n;
         }
         at += ranks[i].n;
     }

@@ -8,7 +8,8 @@
 # sideways, and downward only where it is written here.  `ebsp` is the policy
 # ABI, `plugins` the pure libraries below plugins/ (zipline).  A name with a
 # slash is one header: virtual-time training takes the worker's step and the
-# server's accounts, nothing else of those rooms.
+# server's accounts, nothing else of those rooms; a job reads the numbers of an
+# emulated link, which know of no socket.
 rooms='
 base
 wire    base ebsp
@@ -16,7 +17,7 @@ nn      base
 io      base wire
 data    base nn
 policy  base ebsp
-job     base nn data policy
+job     base nn data policy io/link.h
 ps      base wire io nn data policy job ebsp
 worker  base wire io nn data job
 launch  base wire io

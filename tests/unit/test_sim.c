@@ -3,7 +3,7 @@
 #include "base/err.h"
 #include "base/rng.h"
 #include "sim/heap.h"
-#include "sim/speed.h"
+#include "job/speed.h"
 #include "tap.h"
 
 #include <math.h>
