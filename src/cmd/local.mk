@@ -29,6 +29,7 @@ libebsp_a_SOURCES += \
 	src/cmd/simulate_run.c \
 	src/cmd/slow.c src/cmd/slow.h \
 	src/cmd/supervise.c src/cmd/supervise.h \
+	src/cmd/trace.c \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \
 	src/cmd/whatif.c src/cmd/whatif.h \
