@@ -48,9 +48,9 @@ EXTRA_DIST += tests/fuzz/fuzz_data.h
 # wire, io
 UNIT_TESTS += tests/unit/test_local tests/unit/test_local_socket
 EXTRA_DIST += tests/unit/local_rig.h
-UNIT_TESTS += tests/unit/test_wire tests/unit/test_child \
-	tests/unit/test_conn tests/unit/test_handshake tests/unit/test_tls \
-	tests/unit/test_tls_attack tests/unit/test_tls_stream
+UNIT_TESTS += tests/unit/test_wire tests/unit/test_pieces \
+	tests/unit/test_child tests/unit/test_conn tests/unit/test_handshake \
+	tests/unit/test_tls tests/unit/test_tls_attack tests/unit/test_tls_stream
 FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
 EXTRA_DIST += tests/unit/bare.h tests/unit/pair.h
 

@@ -10,4 +10,5 @@ libebsp_a_SOURCES += \
 	src/worker/probe_speed.c \
 	src/worker/say.c \
 	src/worker/thinker.c src/worker/thinker.h \
+	src/worker/watermark.c src/worker/watermark.h \
 	src/worker/worker.c src/worker/worker.h src/worker/worker_impl.h
