@@ -10,9 +10,10 @@
 #
 # Then with what is known before a run: the paces.  What paces do not have is
 # measured: what a message takes, as a latency, and by how much iterations
-# exceed their pace, as an exponential tail of that mean.  Where plans hang on near ties the
-# draw decides about a few per cent, so the mean over some seeds counts.  A run
-# that other load has disturbed a lot says nothing about its paces.
+# exceed their pace, as an exponential tail of that mean.  Where plans hang on
+# near ties the draw decides about a few per cent, so the mean over some seeds
+# counts.  A run that other load has disturbed a lot says nothing about its
+# paces.
 load ebsp
 load jobs
 
