@@ -54,6 +54,11 @@ UNIT_TESTS += tests/unit/test_wire tests/unit/test_pieces \
 FUZZERS += tests/fuzz/fuzz_frame tests/fuzz/fuzz_msg tests/fuzz/fuzz_handshake
 EXTRA_DIST += tests/unit/bare.h tests/unit/pair.h
 
+# codec
+UNIT_TESTS += tests/unit/test_codec tests/unit/test_codec_sparse
+EXTRA_DIST += tests/unit/codec_rig.h
+FUZZERS += tests/fuzz/fuzz_codec
+
 # launch
 UNIT_TESTS += tests/unit/test_hosts tests/unit/test_launch \
 	tests/unit/test_blob

@@ -14,6 +14,7 @@ rooms='
 base
 wire    base ebsp
 nn      base
+codec   base
 io      base wire
 data    base nn
 policy  base ebsp
