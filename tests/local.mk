@@ -46,7 +46,8 @@ FUZZERS += tests/fuzz/fuzz_idx tests/fuzz/fuzz_cifar tests/fuzz/fuzz_raw
 EXTRA_DIST += tests/fuzz/fuzz_data.h
 
 # wire, io
-UNIT_TESTS += tests/unit/test_local tests/unit/test_local_socket
+UNIT_TESTS += tests/unit/test_local tests/unit/test_local_socket \
+	tests/unit/test_link
 EXTRA_DIST += tests/unit/local_rig.h
 UNIT_TESTS += tests/unit/test_wire tests/unit/test_pieces \
 	tests/unit/test_child tests/unit/test_conn tests/unit/test_handshake \

@@ -147,7 +147,7 @@ conn_get_sent(const struct conn *c)
 size_t
 conn_get_queued(const struct conn *c)
 {
-    return c->sealed.unencrypted +
+    return c->sealed.unencrypted + shaped_get_queued(c) +
            uv_stream_get_write_queue_size((const uv_stream_t *)&c->tcp);
 }
 

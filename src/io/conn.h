@@ -15,6 +15,7 @@
 
 struct conn;
 struct err;
+struct link_spec;
 
 #define IO_KEY_BYTES     32
 #define IO_AUTH_LIMIT_MS 5000
@@ -59,6 +60,13 @@ const char *conn_get_peer(const struct conn *c); /* "127.0.0.1:4711" */
 void conn_set_handlers(struct conn *c, const struct conn_handlers *h,
                        void *ctx);
 void conn_set_limits(struct conn *c, uint32_t max_body, uint64_t max_bulk);
+
+/* From now on the connection is like that on top of what it is, in both
+ * directions (io/link.h); seed says what is lost.  May be changed again; the
+ * order of bytes stays. */
+int conn_set_link(struct conn *c, const struct link_spec *spec, uint64_t seed,
+                  struct err *err);
+bool conn_has_link(const struct conn *c);
 
 /* Queues a frame.  The body is copied; the bulk is borrowed until `done`
  * (status 0, or -1: not sent), which may be NULL when there is no bulk.  `done`

@@ -15,6 +15,7 @@ on_handle_closed(uv_handle_t *handle)
     if (--c->n_handles)
         return;
     /* libuv has given back every write by now. */
+    shaped_release(c);
     sealed_release(c);
     if (c->handlers && c->handlers->on_closed)
         c->handlers->on_closed(c->ctx, c, &c->why);
@@ -33,6 +34,7 @@ conn_close_now(struct conn *c)
     c->phase = PHASE_CLOSED;
     uv_close((uv_handle_t *)&c->tcp, on_handle_closed);
     uv_close((uv_handle_t *)&c->timer, on_handle_closed);
+    shaped_close(c, on_handle_closed);
 }
 
 static void on_timer(uv_timer_t *timer);
@@ -61,6 +63,8 @@ on_shutdown(uv_shutdown_t *req, int status)
 void
 conn_shutdown(struct conn *c)
 {
+    if (shaped_shutdown(c))
+        return;
     c->shutdown.data = c;
     if (uv_shutdown(&c->shutdown, (uv_stream_t *)&c->tcp, on_shutdown) < 0)
         conn_close_now(c); /* it is not connected */
@@ -76,6 +80,7 @@ close_flushed(struct conn *c)
     c->phase = PHASE_FLUSH;
     c->flush_left = conn_get_queued(c);
     start_timer(c, c->stall_ms);
+    shaped_flush(c);
     if (c->sealed.tls)
         sealed_pump(c); /* which ends it */
     else

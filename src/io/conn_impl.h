@@ -83,6 +83,7 @@ struct conn {
     struct err why;
     char peer[ADDR_CAP];
     struct sealed sealed;
+    struct shaped *shaped; /* a link is emulated (conn_link.c); or NULL */
 };
 
 /* conn_read.c: callbacks of uv_read_start; the body's buffer; where the rest of
@@ -93,6 +94,7 @@ void conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf);
 int conn_reserve_body(struct conn *c, size_t n);
 uint8_t *conn_get_place(struct conn *c, size_t *n);
 void conn_take(struct conn *c, const void *p, size_t n);
+void conn_take_all(struct conn *c, const void *p, size_t n); /* of anything */
 void conn_on_end(struct conn *c, int status);
 /* conn_write.c: a write has failed; a frame's story ends (status 0 or -1). */
 void conn_on_write_error(struct conn *c, int status);
@@ -101,6 +103,24 @@ void conn_end_send(struct send *s, int status);
  * sending half after what libuv has to write. */
 void conn_close_now(struct conn *c);
 void conn_shutdown(struct conn *c);
+
+/* conn_link.c.  Without a link this is uv_write; with one cb is called when all
+ * bytes are on their way. */
+int conn_write(struct conn *c, uv_write_t *req, const uv_buf_t *part,
+               unsigned n, uv_write_cb cb);
+/* When `shaped` is set: space for bytes of the socket, bytes of it, its end. */
+uint8_t *shaped_get_place(struct conn *c, size_t *n);
+void shaped_take(struct conn *c, const void *p, size_t n);
+void shaped_end(struct conn *c, int status);
+/* With or without: is something to go out, how many bytes; conn_shutdown comes
+ * again when all is out, if true; nothing more comes in; closes the timer;
+ * frees. */
+bool shaped_is_busy(const struct conn *c);
+size_t shaped_get_queued(const struct conn *c);
+bool shaped_shutdown(struct conn *c);
+void shaped_flush(struct conn *c);
+void shaped_close(struct conn *c, uv_close_cb on_closed);
+void shaped_release(struct conn *c);
 
 /* conn_tls.c, when sealed.tls is set: bytes of the peer, space for them, a
  * frame to be sent. */

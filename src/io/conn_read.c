@@ -8,6 +8,8 @@
 #include "base/clock.h"
 #include "base/mem.h"
 
+#include <string.h>
+
 #define MIN_BODY ((size_t)256)       /* first size of the body's buffer */
 #define SCRATCH  ((size_t)16 << 10)  /* its size to read what is ignored */
 #define MAX_READ ((size_t)256 << 10) /* small enough to be summed in cache */
@@ -162,6 +164,29 @@ conn_take(struct conn *c, const void *p, size_t n)
     advance(c);
 }
 
+void
+conn_take_all(struct conn *c, const void *p, size_t n)
+{
+    const uint8_t *from = p;
+
+    c->heard_ns = clock_now_ns();
+    c->received += n;
+    if (c->sealed.tls) {
+        sealed_take(c, p, n);
+        return;
+    }
+    while (n > 0 && c->phase < PHASE_FLUSH) {
+        size_t room;
+        uint8_t *to = conn_get_place(c, &room);
+
+        room = room < n ? room : n;
+        memcpy(to, from, room);
+        conn_take(c, to, room);
+        from += room;
+        n -= room;
+    }
+}
+
 /* ---- libuv's callbacks --------------------------------------------------- */
 
 /* NULL: no memory, which conn_on_read is told. */
@@ -175,6 +200,8 @@ conn_on_alloc(uv_handle_t *handle, size_t suggested, uv_buf_t *buf)
     (void)suggested;
     if (c->phase == PHASE_FLUSH)
         to = conn_reserve_body(c, SCRATCH) < 0 ? NULL : c->body;
+    else if (c->shaped)
+        to = shaped_get_place(c, &n);
     else if (c->sealed.tls)
         to = sealed_get_place(c, &n);
     else
@@ -196,6 +223,13 @@ conn_on_read(uv_stream_t *stream, ssize_t n, const uv_buf_t *buf)
             uv_read_stop(stream);
         if (n < 0 && c->is_shut)
             conn_close_now(c);
+        return;
+    }
+    if (c->shaped) {
+        if (n < 0)
+            shaped_end(c, (int)n);
+        else
+            shaped_take(c, buf->base, (size_t)n);
         return;
     }
     if (n < 0) {

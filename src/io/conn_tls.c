@@ -143,7 +143,7 @@ fly(struct conn *c, struct err *err)
     /* libuv only reads it. */
     out.base = (char *)(uintptr_t)tls_take(s->tls, &s->n_flight);
     out.len = s->n_flight;
-    rc = uv_write(&s->flight, (uv_stream_t *)&c->tcp, &out, 1, on_landed);
+    rc = conn_write(c, &s->flight, &out, 1, on_landed);
     if (rc < 0)
         return err_set(err, ERR_SYS, "send: %s", uv_strerror(rc));
     s->in_flight = true;
@@ -264,7 +264,8 @@ sealed_close(struct conn *c)
     uv_buf_t out;
     size_t n;
 
-    if (!c->trusted || s->in_flight || s->at_end || c->write_error)
+    if (!c->trusted || s->in_flight || s->at_end || c->write_error ||
+        shaped_is_busy(c))
         return;
     if (!s->waiting.first)
         tls_end(s->tls);

@@ -50,8 +50,7 @@ write_plain(struct conn *c, struct send *s, size_t bulk_len)
     part[0].len = s->copied;
     part[1].base = (char *)(uintptr_t)s->bulk; /* libuv only reads it */
     part[1].len = bulk_len;
-    return uv_write(&s->req, (uv_stream_t *)&c->tcp, part, bulk_len ? 2 : 1,
-                    on_written);
+    return conn_write(c, &s->req, part, bulk_len ? 2 : 1, on_written);
 }
 
 int

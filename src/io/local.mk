@@ -4,7 +4,7 @@ libebsp_a_SOURCES += \
 	src/io/auth.c src/io/auth.h \
 	src/io/child.c src/io/child.h \
 	src/io/conn.c src/io/conn.h \
-	src/io/conn_close.c src/io/conn_read.c src/io/conn_tls.c \
+	src/io/conn_close.c src/io/conn_link.c src/io/conn_read.c src/io/conn_tls.c \
 	src/io/conn_write.c \
 	src/io/conn_impl.h src/io/conn_priv.h \
 	src/io/crowd.c src/io/crowd.h \

@@ -23,8 +23,7 @@ struct emulation {
 };
 
 #define EMULATION_MAX_PACE_MS 1e6
-#define EMULATION_MAX_FACTOR  1e6 /* of constant(FACTOR), which is at least 1  \
-                                   */
+#define EMULATION_MAX_FACTOR  1e6 /* of constant(FACTOR), at least 1 */
 
 void emulation_release(struct emulation *e);
 

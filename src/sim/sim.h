@@ -5,8 +5,8 @@
 #ifndef EBSP_SIM_SIM_H
 #define EBSP_SIM_SIM_H
 
-#include "policy/host.h"
 #include "job/speed.h"
+#include "policy/host.h"
 
 #include <stdbool.h>
 #include <stdint.h>
