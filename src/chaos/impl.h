@@ -13,10 +13,10 @@
 #include "base/rng.h"
 #include "chaos/chaos.h"
 #include "chaos/child.h"
-#include "chaos/follow.h"
 #include "chaos/growth.h"
 #include "chaos/once.h"
 #include "chaos/scene.h"
+#include "job/follow.h"
 
 #include "base/err.h"
 

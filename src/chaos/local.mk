@@ -5,7 +5,6 @@ libebsp_a_SOURCES += \
 	src/chaos/checks.c \
 	src/chaos/child.c src/chaos/child.h \
 	src/chaos/due.c \
-	src/chaos/follow.c src/chaos/follow.h \
 	src/chaos/growth.c src/chaos/growth.h \
 	src/chaos/inject.c \
 	src/chaos/once.c src/chaos/once.h \

@@ -5,6 +5,7 @@ libebsp_a_SOURCES += \
 	src/job/events.c src/job/events.h \
 	src/job/events_read.c src/job/events_read.h \
 	src/job/faults.c src/job/faults.h \
+	src/job/follow.c src/job/follow.h \
 	src/job/job.c src/job/job.h \
 	src/job/ranked.c src/job/ranked.h \
 	src/job/rundir.c src/job/rundir.h \

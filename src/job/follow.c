@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-#include "chaos/follow.h"
+#include "job/follow.h"
 
 #include "base/err.h"
 #include "base/fs.h"
@@ -40,9 +40,12 @@ open_stream(struct follow *f, struct err *err)
     f->fd = open(f->path, O_RDONLY | O_CLOEXEC);
     if (f->fd < 0)
         return errno == ENOENT ? 0 : err_errno(err, "%s", f->path);
+    /* A user has a limited number of these, and they are only for speed. */
     f->watch = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
-    if (f->watch < 0 || inotify_add_watch(f->watch, f->path, IN_MODIFY) < 0)
-        return err_errno(err, "inotify: %s", f->path);
+    if (f->watch >= 0 && inotify_add_watch(f->watch, f->path, IN_MODIFY) < 0) {
+        close(f->watch);
+        f->watch = -1;
+    }
     return 1;
 }
 
@@ -92,6 +95,21 @@ find_line(struct follow *f, size_t *n)
     f->read += (int64_t)*n + 1;
     f->number++;
     return from;
+}
+
+int
+follow_skip(struct follow *f, int64_t n, struct err *err)
+{
+    size_t line;
+    int r = f->fd < 0 ? open_stream(f, err) : 1;
+
+    if (r <= 0 || n <= 0)
+        return r < 0 ? -1 : 0;
+    f->read = n - 1; /* when it is a newline, a line begins behind it */
+    if (read_chunk(f, err) != 0)
+        return -1;
+    (void)find_line(f, &line);
+    return 0;
 }
 
 int
