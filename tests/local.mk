@@ -104,6 +104,10 @@ UNIT_TESTS += tests/unit/test_chaos
 FUZZERS += tests/fuzz/fuzz_script
 BATS_TESTS += tests/bats/chaos.bats
 
+# view
+UNIT_TESTS += tests/unit/test_view tests/unit/test_http
+BATS_TESTS += tests/bats/metrics.bats
+
 # zipline
 UNIT_TESTS += tests/unit/test_zipline
 FUZZERS += tests/fuzz/fuzz_pushes

@@ -22,6 +22,12 @@ clock_real_ns(void)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+double
+clock_unix(int64_t t_ns)
+{
+    return (double)(clock_real_ns() - clock_now_ns() + t_ns) / (double)NS_PER_S;
+}
+
 static struct tm
 utc_now(void)
 {

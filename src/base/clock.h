@@ -10,6 +10,8 @@
 int64_t clock_now_ns(void);
 /* CLOCK_REALTIME in nanoseconds: what two machines can compare. */
 int64_t clock_real_ns(void);
+/* The same instant of the monotonic time t_ns, as Unix time in seconds. */
+double clock_unix(int64_t t_ns);
 /* CLOCK_REALTIME as "2026-01-31T12:00:00Z". */
 void clock_iso(char to[32]);
 /* Same instant fit for a file name: "20260131-120000". */

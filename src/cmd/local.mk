@@ -32,6 +32,7 @@ libebsp_a_SOURCES += \
 	src/cmd/trace.c \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \
+	src/cmd/train_views.c src/cmd/train_views.h \
 	src/cmd/whatif.c src/cmd/whatif.h \
 	src/cmd/worker.c \
 	src/cmd/workers.c src/cmd/workers.h \

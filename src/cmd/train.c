@@ -109,6 +109,7 @@ parse(int key, char *arg, struct argp_state *state)
     switch (key) {
     case ARGP_KEY_INIT:
         state->child_inputs[0] = &o->cluster;
+        state->child_inputs[1] = &o->views;
         return 0;
     case 'n':
         return overrides_flag(&o->overrides, "workers", "workers", arg);
@@ -209,7 +210,9 @@ parse(int key, char *arg, struct argp_state *state)
 }
 
 static const struct argp_child children[] = {
-    {&cluster_argp, 0, "Other machines:", 3}, {NULL, 0, NULL, 0}};
+    {&cluster_argp, 0, "Other machines:", 3},
+    {&views_argp, 0, "Watching:", 4},
+    {NULL, 0, NULL, 0}};
 
 static const struct argp argp = {
     .options = options,
@@ -267,11 +270,12 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
 
 /* What this machine has to have for the run. */
 static int
-check_system(const struct train *t, struct err *err)
+check_system(struct train *t, struct err *err)
 {
     const struct job *j = &t->job;
 
-    if (cluster_try_listen(&t->cluster, err) != 0)
+    if (cluster_try_listen(&t->cluster, err) != 0 ||
+        views_listen(&t->views, &t->options->views, err) != 0)
         return -1;
     return cluster_make_room(j->workers,
                              faults_max_workers(&j->faults, j->workers), err);
@@ -300,7 +304,7 @@ static int
 run_job(const struct train_options *o, struct err *err)
 {
     static const struct watchdog_limits limits = WATCHDOG_LIMITS;
-    struct train t = {.options = o};
+    struct train t = {.options = o, .views = VIEWS_INIT};
     struct err missing = ERR_INIT;
     int r = -1;
 
@@ -333,6 +337,7 @@ out:
     dataset_free(t.data);
     policy_lib_close(&t.policy);
     cluster_release(&t.cluster);
+    views_stop(&t.views, NULL);
     job_release(&t.job);
     if (t.signal) { /* a caller wants to know what ended us */
         signal(t.signal, SIG_DFL);

@@ -7,6 +7,7 @@
 #include "cmd/overrides.h"
 #include "cmd/slow.h"
 #include "cmd/supervise.h"
+#include "cmd/train_views.h"
 #include "job/job.h"
 #include "policy/lib.h"
 
@@ -22,6 +23,7 @@ struct train_options {
     double pace_ms;
     struct cluster_options cluster;
     bool json, quiet, dry_run, supervise;
+    struct views_options views;
     uint64_t max_coordinator_restarts;
     struct supervised supervised;
     int verbose;
@@ -33,6 +35,7 @@ struct train {
     struct job job;
     struct policy_lib policy;
     struct cluster cluster;
+    struct views views;
     struct dataset *data;
     struct augment_config augment;
     int signal; /* set by train_run: what it was interrupted by, or 0 */

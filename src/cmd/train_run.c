@@ -309,6 +309,7 @@ finish(struct running *r, struct err *err)
     if (events_close(r->events, &lost) != 0)
         log_warn(&r->log, "events", "%s", lost.text);
     r->events = NULL;
+    views_stop(&r->t->views, &r->log);
     if (server_summary(r->server, &text, &lost) != 0 ||
         write_in_run(r, "summary.json", &text, &lost) != 0 ||
         lost.code != ERR_OK)
@@ -398,6 +399,9 @@ run_all(struct running *r, struct err *err)
         .start_timeout_ms = START_LIMIT_MS,
     };
 
+    if (views_start(&r->t->views, &r->t->options->views, r->run,
+                    r->log.start_ns, r->t->options->quiet, &r->log, err) != 0)
+        return -1;
     r->server = server_new(&r->loop, &c, err);
     if (!r->server || begin_run(r, r->t->options->resume != NULL, err) != 0)
         return -1;
@@ -467,6 +471,7 @@ train_run(struct train *t, struct err *err)
     server_free(r->server);
     workers_free(r->workers);
     (void)events_close(r->events, NULL);
+    views_stop(&r->t->views, &r->log);
     if (r->log_file)
         fclose(r->log_file);
     explicit_bzero(r->key, sizeof r->key);

@@ -82,7 +82,7 @@ told() {
 
 @test "a run directory holds the files that the page tells" {
     blobs_job j.json '.optimizer = {"type": "adam", "lr": 0.01}'
-    expect 0 train j.json -q -r run
+    expect 0 train j.json -q -r run --tensorboard
     diff <(cd run && printf '%s\n' * | sed 's/-[0-9]\{12\}$/-VERSION/') \
         <(perl -ne 'print "$1\n" if /^=item F<(.*?)\/?>/' \
             "$man/ebsp-run.5.pod" | sort)

@@ -25,7 +25,8 @@ launch  base wire io
 sim     base nn data policy job ebsp wire worker/compute.h ps/ledger.h
 chaos   base io data job
 report  base job
-cmd     base wire io nn data policy job ps worker launch sim chaos report ebsp plugins
+view    base io job
+cmd     base wire io nn data policy job ps worker launch sim chaos report view ebsp plugins
 main    base cmd
 '
 
@@ -38,6 +39,8 @@ openssl/.*                      src/io/
 (archive|archive_entry|zlib)[.]h src/data/
 xxhash[.]h                       src/wire/
 dlfcn[.]h                        src/policy/
+microhttpd[.]h                   src/view/http[.]c
+n?curses[.]h                     src/cmd/top_screen[.]c
 argp[.]h                         src/(cmd/|main[.]c)
 '
 
