@@ -274,7 +274,7 @@ start(struct running *r, size_t i)
     struct err err = ERR_INIT;
 
     memcpy(j.key, r->key, sizeof j.key);
-    if (launch_start(r->launcher, n->name, &j, &err) != 0) {
+    if (launch_start(r->launcher, n->name, &j, NULL, &err) != 0) {
         check_note(&n->findings, CHECK_ERROR, err.code, "start", "", "%s",
                    err.text);
         n->state = CHECK_GONE;

@@ -29,6 +29,7 @@ enum {
     OPT_MAX_COORDINATOR_RESTARTS,
     OPT_RESUME,
     OPT_LR_SCALING,
+    OPT_TRANSPORT,
     OPT_SLOW,
     OPT_PACE,
     OPT_ON_LOSS,
@@ -74,6 +75,10 @@ static const struct argp_option options[] = {
      "with --supervise: so often at most, default 3", 2},
     {"resume", OPT_RESUME, "RUN", 0,
      "continue the run in this directory from its newest checkpoint", 2},
+    {"transport", OPT_TRANSPORT, "HOW", 0,
+     "auto (workers on this machine share memory with the coordinator) or tcp; "
+     "default auto, but tcp with --tls=always",
+     1},
     {"on-worker-loss", OPT_ON_LOSS, "HOW", 0,
      "what happens when a worker is lost: replace, drop or abort", 2},
     {"min-workers", OPT_MIN_WORKERS, "N", 0,
@@ -145,6 +150,12 @@ parse(int key, char *arg, struct argp_state *state)
                               "max-bad-pushes", arg);
     case OPT_SET:
         return overrides_set(&o->overrides, arg, state);
+    case OPT_TRANSPORT:
+        o->no_sharing = strcmp(arg, "tcp") == 0;
+        if (!o->no_sharing && strcmp(arg, "auto") != 0)
+            argp_error(state, "--transport: expected auto or tcp, got \"%s\"",
+                       arg);
+        return 0;
     case OPT_SLOW:
         return slows_add(&o->slow, arg, state);
     case OPT_PACE:

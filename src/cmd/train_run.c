@@ -26,9 +26,11 @@
 #include <string.h>
 #include <unistd.h>
 
-#define TICK_MS        200
-#define START_LIMIT_MS 120000
-#define EXIT_LIMIT_NS  (5 * NS_PER_S) /* for processes to end by themselves */
+#define TICK_MS           200
+#define MIN_THREADED      ((size_t)1 << 18) /* parameters */
+#define MAX_STORE_THREADS 4 /* more do not add memory bandwidth */
+#define START_LIMIT_MS    120000
+#define EXIT_LIMIT_NS     (5 * NS_PER_S) /* for processes to end by themselves */
 
 struct running {
     struct train *t;
@@ -375,6 +377,18 @@ run_loop(struct running *r)
         uv_run(&r->loop, UV_RUN_ONCE);
 }
 
+/* An update of few parameters is over before another thread is awake. */
+static unsigned
+store_threads(const struct job *job)
+{
+    size_t n = graph_get_segments(job->graph)->n_floats;
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (n < MIN_THREADED || cpus < 2)
+        return 1;
+    return cpus < MAX_STORE_THREADS ? (unsigned)cpus : MAX_STORE_THREADS;
+}
+
 static int
 run_all(struct running *r, struct err *err)
 {
@@ -396,6 +410,8 @@ run_all(struct running *r, struct err *err)
         .starter_ctx = &r->workers,
         .events = r->events,
         .log = &r->log,
+        .share = !r->t->options->no_sharing && !cluster->options->tls_always,
+        .threads = store_threads(&r->t->job),
         .start_timeout_ms = START_LIMIT_MS,
     };
 

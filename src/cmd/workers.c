@@ -90,7 +90,8 @@ workers_describe_host(const struct workers *w, uint32_t rank)
 /* ---- processes ----------------------------------------------------------- */
 
 static int
-start_worker(void *ctx, uint32_t rank, uint32_t life, struct err *err)
+start_worker(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
+             struct err *err)
 {
     struct workers *w = *(struct workers **)ctx;
     const struct cluster_options *o = w->c.cluster->options;
@@ -107,14 +108,23 @@ start_worker(void *ctx, uint32_t rank, uint32_t life, struct err *err)
                      .data_hash = w->c.data_hash,
                      .job_dir = w->c.job->dir,
                      .job = w->job.data,
+                     .shared = shared != NULL,
                      .slow = slows_get(w->c.slow, rank),
                      .pace_ms = w->c.pace_ms};
     int r;
 
     memcpy(j.key, w->c.key, sizeof j.key);
-    r = launch_start(w->launcher, p->host, &j, err);
+    r = launch_start(w->launcher, p->host, &j, shared, err);
     explicit_bzero(j.key, sizeof j.key);
     return r;
+}
+
+static bool
+is_here(void *ctx, uint32_t rank)
+{
+    struct workers *w = *(struct workers **)ctx;
+
+    return host_is_local(w->place[rank].host);
 }
 
 static void
@@ -135,6 +145,7 @@ describe_worker(void *ctx, uint32_t rank, char *to, size_t cap)
 }
 
 const struct server_starter workers_starter = {.start = start_worker,
+                                               .is_here = is_here,
                                                .place = place_worker,
                                                .kill = kill_worker,
                                                .describe = describe_worker};

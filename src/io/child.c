@@ -269,9 +269,10 @@ child_alloc(uv_loop_t *loop, struct err *err)
 }
 
 static int
-spawn(struct child *c, uv_loop_t *loop, const char *const *argv)
+spawn(struct child *c, uv_loop_t *loop, const char *const *argv, const int *fd,
+      int n)
 {
-    uv_stdio_container_t stdio[N_PIPES];
+    uv_stdio_container_t stdio[N_PIPES + CHILD_MAX_FDS];
     uv_process_options_t o = {0};
 
     for (int i = 0; i < N_PIPES; i++) {
@@ -279,10 +280,14 @@ spawn(struct child *c, uv_loop_t *loop, const char *const *argv)
             UV_CREATE_PIPE | (i == IN ? UV_READABLE_PIPE : UV_WRITABLE_PIPE);
         stdio[i].data.stream = (uv_stream_t *)&c->pipe[i];
     }
+    for (int i = 0; i < n; i++) {
+        stdio[N_PIPES + i].flags = UV_INHERIT_FD;
+        stdio[N_PIPES + i].data.fd = fd[i];
+    }
     o.file = argv[0];
     o.args = (char **)(uintptr_t)argv; /* execvp's old signature */
     o.stdio = stdio;
-    o.stdio_count = N_PIPES;
+    o.stdio_count = N_PIPES + n;
     o.exit_cb = on_process_exit;
     /* A session of its own: a terminal's signals reach only us. */
     o.flags = UV_PROCESS_DETACHED;
@@ -309,6 +314,13 @@ struct child *
 child_new(uv_loop_t *loop, const char *const *argv,
           const struct child_handlers *h, void *ctx, struct err *err)
 {
+    return child_new_with(loop, argv, NULL, 0, h, ctx, err);
+}
+
+struct child *
+child_new_with(uv_loop_t *loop, const char *const *argv, const int *fd, int n,
+               const struct child_handlers *h, void *ctx, struct err *err)
+{
     struct child *c = child_alloc(loop, err);
     int rc;
 
@@ -316,7 +328,7 @@ child_new(uv_loop_t *loop, const char *const *argv,
         return NULL;
     c->handlers = h;
     c->ctx = ctx;
-    rc = spawn(c, loop, argv);
+    rc = spawn(c, loop, argv, fd, n);
     if (rc < 0) {
         err_set(err, ERR_SYS, "start \"%s\": %s%s", argv[0], uv_strerror(rc),
                 advice(rc));

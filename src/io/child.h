@@ -33,6 +33,12 @@ struct child_handlers {
 struct child *child_new(uv_loop_t *loop, const char *const *argv,
                         const struct child_handlers *h, void *ctx,
                         struct err *err);
+/* The same; fd[0] .. fd[n - 1] become its descriptors 3 and following. */
+#define CHILD_MAX_FDS 2
+struct child *child_new_with(uv_loop_t *loop, const char *const *argv,
+                             const int *fd, int n,
+                             const struct child_handlers *h, void *ctx,
+                             struct err *err);
 /* Queues bytes for its stdin; they are copied, and overwritten after use: a key
  * may be among them.  A child that does not read them is no error. */
 int child_write(struct child *c, const void *bytes, size_t n, struct err *err);

@@ -8,8 +8,11 @@
 #include "launch/ssh.h"
 #include "wire/frame.h"
 
+#include <errno.h>
+#include <fcntl.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #define SHOWN_LINES 4
 /* Not yet authenticated connections of which sshd drops none (MaxStartups
@@ -34,6 +37,7 @@ struct process {
     struct join join; /* strings borrowed; the key is wiped once it is sent */
     enum state state;
     bool cancelled;      /* while QUEUED */
+    int shared[2];       /* descriptors, until it is started; or -1 */
     struct child *child; /* NULL while QUEUED */
     int n_lines;         /* while STARTING */
     struct err refused;  /* why it was killed before it joined */
@@ -126,6 +130,16 @@ code_of(int64_t status, int signal)
     return ERR_WORKERS;
 }
 
+static void
+close_shared(struct process *p)
+{
+    for (int i = 0; i < 2; i++) {
+        if (p->shared[i] >= 0)
+            close(p->shared[i]);
+        p->shared[i] = -1;
+    }
+}
+
 static void pump(struct launcher *l);
 
 /* Tells and forgets. */
@@ -138,6 +152,7 @@ report(struct process *p, enum err_code code, const char *how)
     if (p->state == STARTING)
         l->n_starting--;
     l->h.on_exit(l->ctx, p->join.rank, p->join.life, code, how);
+    close_shared(p);
     explicit_bzero(&p->join, sizeof p->join);
     mem_free(p);
     pump(l);
@@ -284,6 +299,20 @@ on_alarm(void *ctx)
 static const struct child_handlers handlers = {
     .on_line = on_line, .on_alarm = on_alarm, .on_exit = on_exit_of};
 
+/* It may be queued for longer than the caller's descriptors live. */
+static int
+copy_shared(struct process *p, const int shared[2], struct err *err)
+{
+    p->shared[0] = p->shared[1] = -1;
+    for (int i = 0; p->join.shared && i < 2; i++) {
+        p->shared[i] = fcntl(shared[i], F_DUPFD_CLOEXEC, 0);
+        if (p->shared[i] < 0)
+            return err_set(err, ERR_SYS, "descriptors for a worker: %s",
+                           strerror(errno));
+    }
+    return 0;
+}
+
 static int
 spawn(struct process *p, struct err *err)
 {
@@ -298,8 +327,10 @@ spawn(struct process *p, struct err *err)
         if (!there)
             return -1;
     }
-    p->child = child_new(l->loop, there ? there : here, &handlers, p, err);
+    p->child = child_new_with(l->loop, there ? there : here, p->shared,
+                              p->join.shared ? 2 : 0, &handlers, p, err);
     mem_free(there);
+    close_shared(p);
     if (!p->child)
         return -1;
     child_set_alarm(p->child, is_remote(p) ? REMOTE_LIMIT_MS : LOCAL_LIMIT_MS);
@@ -342,7 +373,7 @@ kill_process(struct process *p, int signal)
 
 int
 launch_start(struct launcher *l, const char *host, const struct join *j,
-             struct err *err)
+             const int shared[2], struct err *err)
 {
     size_t n = strlen(host) + 1;
     struct process *p = mem_alloc(1, sizeof *p + n);
@@ -355,8 +386,10 @@ launch_start(struct launcher *l, const char *host, const struct join *j,
     p->launcher = l;
     memcpy(p->host, host, n);
     p->join = *j;
-    if (l->n_starting < l->options.fanout && !host_is_busy(l, host) &&
-        spawn(p, err) != 0) {
+    if (copy_shared(p, shared, err) != 0 ||
+        (l->n_starting < l->options.fanout && !host_is_busy(l, host) &&
+         spawn(p, err) != 0)) {
+        close_shared(p);
         explicit_bzero(&p->join, sizeof p->join);
         mem_free(p);
         return -1;

@@ -197,40 +197,41 @@ power(double base, uint64_t n)
     return r;
 }
 
-/* clip_value in place; the factor of clip_norm is left to the kernels, which
- * read the gradient anyway. */
-static float
-clip(const struct optim *o, float *grad)
+bool
+optim_is_clipping_norm(const struct optim *o)
 {
-    const struct segtab *t = &o->table;
-    double factor = 1;
-
-    if (o->config.clip_value > 0)
-        for (size_t i = 0; i < t->n; i++)
-            if (t->seg[i].kind != SEGMENT_STAT)
-                kernel_clamp(grad + t->seg[i].offset,
-                             (float)o->config.clip_value, t->seg[i].count);
-    if (o->config.clip_norm > 0)
-        factor = o->config.clip_norm / (optim_norm(t, grad) + NORM_EPSILON);
-    return factor < 1 || isnan(factor) ? (float)factor : 1.0f;
+    return o->config.clip_norm > 0;
 }
 
-static void
-sgd_segment(struct optim *o, const struct segment *s, float *p, const float *g,
-            const struct sgd_factors *f)
+double
+optim_clip_factor(const struct optim *o, double norm)
 {
-    if (o->n_planes == 0)
-        kernel_sgd(p, g, f, s->count);
-    else if (o->config.nesterov)
-        kernel_nesterov(p, g, o->plane[0] + s->offset, f, s->count);
-    else
-        kernel_momentum(p, g, o->plane[0] + s->offset, f, s->count);
+    double factor = o->config.clip_norm / (norm + NORM_EPSILON);
+
+    return factor < 1 || isnan(factor) ? factor : 1;
 }
 
-static struct adam_factors
-adam_factors_at(const struct optim_config *c, uint64_t t, double lr)
+void
+optim_clip_value(const struct optim *o, const struct segment *s, float *g,
+                 size_t n)
 {
-    return (struct adam_factors){
+    if (o->config.clip_value > 0 && s->kind != SEGMENT_STAT)
+        kernel_clamp(g, (float)o->config.clip_value, n);
+}
+
+void
+optim_begin(struct optim *o, double lr, double clip_factor,
+            struct optim_step *step)
+{
+    const struct optim_config *c = &o->config;
+    uint64_t t = ++o->count;
+
+    step->lr = lr;
+    step->sgd = (struct sgd_factors){.scale = (float)clip_factor,
+                                     .lr = (float)lr,
+                                     .momentum = (float)c->momentum};
+    step->adam = (struct adam_factors){
+        .scale = (float)clip_factor,
         .keep = 1,
         .beta1 = (float)c->beta1,
         .beta2 = (float)c->beta2,
@@ -242,29 +243,60 @@ adam_factors_at(const struct optim_config *c, uint64_t t, double lr)
     };
 }
 
+static void
+sgd_move(struct optim *o, const struct sgd_factors *f, size_t at, size_t n,
+         float *p, const float *g)
+{
+    if (o->n_planes == 0)
+        kernel_sgd(p, g, f, n);
+    else if (o->config.nesterov)
+        kernel_nesterov(p, g, o->plane[0] + at, f, n);
+    else
+        kernel_momentum(p, g, o->plane[0] + at, f, n);
+}
+
+void
+optim_move(struct optim *o, const struct optim_step *step,
+           const struct segment *s, size_t first, size_t n, float *p, float *g)
+{
+    const struct optim_config *c = &o->config;
+    double decay = s->kind == SEGMENT_WEIGHT ? c->weight_decay : 0;
+    struct sgd_factors sgd = step->sgd;
+    struct adam_factors adam = step->adam;
+    size_t at = s->offset + first;
+
+    if (s->kind == SEGMENT_STAT) {
+        kernel_approach(p, g, (float)s->momentum, n);
+        return;
+    }
+    optim_clip_value(o, s, g, n);
+    sgd.decay = (float)decay;
+    adam.decay = c->kind == OPTIM_ADAM ? (float)decay : 0;
+    adam.keep = c->kind == OPTIM_ADAMW ? (float)(1 - step->lr * decay) : 1;
+    if (c->kind == OPTIM_SGD)
+        sgd_move(o, &sgd, at, n, p, g);
+    else
+        kernel_adam(p, g, o->plane[0] + at, o->plane[1] + at, &adam, n);
+}
+
 void
 optim_update(struct optim *o, float *params, float *grad, double lr)
 {
-    const struct optim_config *c = &o->config;
-    struct sgd_factors sgd = {.lr = (float)lr, .momentum = (float)c->momentum};
-    struct adam_factors adam = adam_factors_at(c, ++o->count, lr);
+    const struct segtab *t = &o->table;
+    struct optim_step step;
+    double factor = 1;
 
-    sgd.scale = adam.scale = clip(o, grad);
-    for (size_t i = 0; i < o->table.n; i++) {
-        const struct segment *s = &o->table.seg[i];
-        double decay = s->kind == SEGMENT_WEIGHT ? c->weight_decay : 0;
-        float *p = params + s->offset;
-        const float *g = grad + s->offset;
+    if (optim_is_clipping_norm(o)) {
+        for (size_t i = 0; i < t->n; i++)
+            optim_clip_value(o, &t->seg[i], grad + t->seg[i].offset,
+                             t->seg[i].count);
+        factor = optim_clip_factor(o, optim_norm(t, grad));
+    }
+    optim_begin(o, lr, factor, &step);
+    for (size_t i = 0; i < t->n; i++) {
+        const struct segment *s = &t->seg[i];
 
-        sgd.decay = (float)decay;
-        adam.decay = c->kind == OPTIM_ADAM ? (float)decay : 0;
-        adam.keep = c->kind == OPTIM_ADAMW ? (float)(1 - lr * decay) : 1;
-        if (s->kind == SEGMENT_STAT)
-            kernel_approach(p, g, (float)s->momentum, s->count);
-        else if (c->kind == OPTIM_SGD)
-            sgd_segment(o, s, p, g, &sgd);
-        else
-            kernel_adam(p, g, o->plane[0] + s->offset, o->plane[1] + s->offset,
-                        &adam, s->count);
+        optim_move(o, &step, s, 0, s->count, params + s->offset,
+                   grad + s->offset);
     }
 }

@@ -3,6 +3,7 @@
 #ifndef EBSP_NN_OPTIM_H
 #define EBSP_NN_OPTIM_H
 
+#include "nn/optim_kernels.h"
 #include "nn/segment.h"
 
 #include <stdbool.h>
@@ -62,6 +63,30 @@ void optim_free(struct optim *o);
  * independent of each other but for the norm of clipping; gaps stay zero; the
  * same input gives the same bits on every machine. */
 void optim_update(struct optim *o, float *params, float *grad, double lr);
+
+/* The same in pieces, which may be taken by several threads: every element is
+ * for itself.  The gradient is what clip_value has left, and clip_norm is the
+ * caller's, who tells the factor that it takes (optim_clip_factor); where
+ * nothing is clipped it is 1. */
+struct optim_step {
+    struct sgd_factors sgd;
+    struct adam_factors adam;
+    double lr;
+};
+bool optim_is_clipping_norm(const struct optim *o);
+/* From the norm of the whole gradient. */
+double optim_clip_factor(const struct optim *o, double norm);
+/* Counts the update. */
+void optim_begin(struct optim *o, double lr, double clip_factor,
+                 struct optim_step *step);
+/* Elements first .. first + n - 1 of one segment: p and g point at them; g is
+ * overwritten by clip_value. */
+void optim_move(struct optim *o, const struct optim_step *step,
+                const struct segment *seg, size_t first, size_t n, float *p,
+                float *g);
+void optim_clip_value(const struct optim *o, const struct segment *seg,
+                      float *g, size_t n);
+
 int optim_planes(const struct optim *o);
 /* "momentum"; "first_moment", "second_moment" */
 const char *optim_plane_name(const struct optim *o, int plane);

@@ -13,14 +13,15 @@
 
 int
 ledger_init(struct ledger *l, const struct job *job, const struct dataset *data,
-            struct err *err)
+            const struct store_options *store, struct err *err)
 {
     const struct data_split *train = &data->train;
 
     memset(l, 0, sizeof *l);
     l->job = job;
     l->data = data;
-    l->store = store_new(graph_get_segments(job->graph), &job->optim, err);
+    l->store =
+        store_new(graph_get_segments(job->graph), &job->optim, store, err);
     if (!l->store ||
         shards_init(&l->shards, &job->assign, job->workers, train->label,
                     train->n, data->n_classes, job->seed, err) != 0)

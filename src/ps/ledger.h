@@ -40,7 +40,8 @@ struct ledger {
 
 /* Parameters are initialized from the job's seed.  Everything is borrowed. */
 int ledger_init(struct ledger *l, const struct job *job,
-                const struct dataset *data, struct err *err);
+                const struct dataset *data, const struct store_options *store,
+                struct err *err);
 void ledger_release(struct ledger *l);
 
 /* The mini-batches of a worker's next order; *none: nothing is left for it. */

@@ -297,6 +297,12 @@ server_session_gone(struct server *s, struct session *w)
 
 /* ---- processes ----------------------------------------------------------- */
 
+static bool
+shares(const struct server *s, const struct session *w)
+{
+    return s->c.share && s->c.starter->is_here(s->c.starter_ctx, w->rank);
+}
+
 void
 server_session_start(struct server *s, struct session *w)
 {
@@ -309,8 +315,13 @@ server_session_start(struct server *s, struct session *w)
     events_uint(s->c.events, "rank", w->rank);
     events_uint(s->c.events, "life", w->life);
     events_end(s->c.events);
-    if (s->c.starter->start(s->c.starter_ctx, w->rank, w->life, &err) == 0)
-        return;
+    if (session_prepare(w, shares(s, w), &err) == 0) {
+        int shared[2] = {store_get_fd(s->ledger.store), w->shared.fd};
+
+        if (s->c.starter->start(s->c.starter_ctx, w->rank, w->life,
+                                w->shared.base ? shared : NULL, &err) == 0)
+            return;
+    }
     w->has_process = false;
     server_session_lost(s, w, err.code, err.text);
 }

@@ -10,6 +10,9 @@
 
 #include <math.h>
 
+/* Published vectors besides one for each worker: the newest one, those that are
+ * evaluated or saved. */
+#define SPARE_SLOTS   4
 #define TICK_MS       250
 #define REFUSED_SHOWN 10              /* strangers told one by one ... */
 #define REFUSED_NS    (10 * NS_PER_S) /* ... in such a time */
@@ -95,8 +98,12 @@ static int
 load_state(struct server *s, struct err *err)
 {
     const struct job *job = s->c.job;
+    struct store_options store = {
+        .n_slots = s->c.share ? s->n_sessions + SPARE_SLOTS : 0,
+        .threads = s->c.threads,
+    };
 
-    if (ledger_init(&s->ledger, job, s->c.data, err) != 0)
+    if (ledger_init(&s->ledger, job, s->c.data, &store, err) != 0)
         return -1;
     s->before.data_hash = s->c.data->hash;
     if (!s->c.resume)
@@ -149,6 +156,7 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         s->session[i].server = s;
         s->session[i].rank = i;
+        s->session[i].shared = SHM_NONE;
     }
     if (load_state(s, err) != 0)
         goto fail;
@@ -270,9 +278,9 @@ server_free(struct server *s)
     if (!s)
         return;
     host_free(s->host);
-    ledger_release(&s->ledger);
     for (uint32_t i = 0; s->session && i < s->n_sessions; i++)
         session_release(&s->session[i]);
+    ledger_release(&s->ledger);
     feeder_free(s->feeder);
     mem_free(s->session);
     mem_free(s->checkpoint);

@@ -23,7 +23,13 @@ struct server;
 /* Who can start processes.  `life` counts those that a rank has had before.
  * Ends are reported by server_worker_exited. */
 struct server_starter {
-    int (*start)(void *ctx, uint32_t rank, uint32_t life, struct err *err);
+    /* shared: descriptors of the parameters and of the memory for what this
+     * process contributes, to be inherited; NULL: what it pulls and pushes goes
+     * over its connection. */
+    int (*start)(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
+                 struct err *err);
+    /* Can the process of this rank share memory with this one? */
+    bool (*is_here)(void *ctx, uint32_t rank);
     /* A rank that is new in the run gets a place: "local", or a host. */
     int (*place)(void *ctx, uint32_t rank, const char *host, struct err *err);
     /* The process of the rank, if there is one, is to end now. */
@@ -49,6 +55,8 @@ struct server_config {
     void *starter_ctx;
     struct events *events;
     struct log *log;
+    bool share;               /* memory, with workers that are here */
+    unsigned threads;         /* for updates; 0 counts as 1 */
     int64_t start_timeout_ms; /* for a worker to become ready */
 };
 

@@ -15,6 +15,7 @@
 
 #include "base/habit.h"
 #include "base/log.h"
+#include "base/shm.h"
 #include "job/events.h"
 #include "policy/host.h"
 #include "policy/lib.h"
@@ -48,6 +49,8 @@ struct session {
 
     struct share share;    /* its current order */
     float *push;           /* where contributions are received */
+    struct shm shared;     /* that it is in, if it is shared with the process */
+    struct params *pulled; /* what the process computes on in shared memory */
     struct msg_push told;  /* with the last one */
     int64_t held_since_ns; /* push complete, or ready */
     int64_t ordered_ns;    /* when its order was sent */
@@ -160,6 +163,8 @@ void session_attach(struct session *w, struct conn *c,
 void session_detach(struct session *w);
 int session_order(struct session *w, const struct host_release *how,
                   struct err *err);
+/* Memory for its next process, shared with it or not. */
+int session_prepare(struct session *w, bool share, struct err *err);
 /* The same mini-batches again, on the newest parameters. */
 int session_repeat(struct session *w, struct err *err);
 /* Is a mini-batch left for it? */

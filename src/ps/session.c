@@ -74,6 +74,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
         /* one may still be on its way when the run ends */
         if (!running && w->state != SESSION_STOPPING)
             return out_of_place(h, err);
+        if (w->shared.base && h->bulk_len == 0)
+            return 0; /* it is there already */
         if (h->bulk_len != vector_bytes(w))
             return err_set(err, ERR_PROTO, "push of %llu bytes, expected %llu",
                            (unsigned long long)h->bulk_len,
@@ -128,10 +130,6 @@ on_ready(struct session *w, const void *body, size_t n, struct err *err)
                        "it has other data: hash %016llx, expected %016llx",
                        (unsigned long long)m.data_hash,
                        (unsigned long long)s->c.data->hash);
-    if (!w->push)
-        w->push = mem_alloc_aligned(vector_bytes(w));
-    if (!w->push)
-        return err_nomem(err);
     w->setup_ns = m.setup_ns;
     at_most(&w->setup_ns, s->made_ns);
     w->held_since_ns = clock_now_ns();
@@ -141,12 +139,15 @@ on_ready(struct session *w, const void *body, size_t n, struct err *err)
 }
 
 static int
-on_push(struct session *w, const void *body, size_t n, struct err *err)
+on_push(struct session *w, const struct frame_head *h, const void *body,
+        struct err *err)
 {
     if (w->state == SESSION_STOPPING)
         return 0;
-    if (msg_get_push(&w->told, body, n, err) != 0)
+    if (msg_get_push(&w->told, body, h->body_len, err) != 0)
         return -1;
+    if (!(w->told.flags & MSG_PUSH_SHARED) != (h->bulk_len > 0))
+        return err_set(err, ERR_PROTO, "PUSH: flag and bulk disagree");
     if (w->told.iteration != w->share.iteration ||
         w->told.version != w->share.version ||
         w->told.samples != w->share.samples || w->told.n_steps != w->share.n)
@@ -205,7 +206,7 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
         return feeder_start(w->server->feeder, c, body, h->body_len, on_fed, w,
                             err);
     case MSG_PUSH:
-        return on_push(w, body, h->body_len, err);
+        return on_push(w, h, body, err);
     case MSG_BYE:
         return on_bye(w, body, h->body_len, err);
     case MSG_ERROR:
@@ -282,10 +283,38 @@ copy_cursors(const struct share *o, struct msg_cursor *small, size_t n_small,
     return step;
 }
 
-static int
-send_params(struct session *w, const struct buf *body, struct err *err)
+/* What the worker has been told to compute on stays as it is for so long. */
+static void
+let_go(struct session *w)
+{
+    if (w->pulled)
+        store_unref(w->pulled);
+    w->pulled = NULL;
+}
+
+/* Puts the newest parameters into an order: names them when the worker can read
+ * them where they are.  The reference is w->pulled or, for what is sent, the
+ * result. */
+static struct params *
+pull(struct session *w, struct msg_order *m)
 {
     struct params *p = store_ref(w->server->ledger.store);
+
+    let_go(w);
+    if (!w->shared.base || p->slot == STORE_PRIVATE) {
+        m->flags = MSG_ORDER_PARAMS;
+        return p;
+    }
+    m->flags = MSG_ORDER_SHARED;
+    m->slot = p->slot;
+    w->pulled = p;
+    return NULL;
+}
+
+static int
+send_params(struct session *w, const struct buf *body, struct params *p,
+            struct err *err)
+{
     int r;
 
     if (!p->summed) { /* once for all workers that get this version */
@@ -312,28 +341,33 @@ send_order(struct session *w, bool with_params, int64_t held_ns,
     struct msg_order m = {
         .iteration = w->share.iteration,
         .version = w->share.version,
-        .flags = with_params ? MSG_ORDER_PARAMS : 0,
         .contribution = w->share.contribution,
         .lr = w->share.lr,
         .held_ns = held_ns,
         .n_steps = w->share.n,
         .step = step,
     };
+    struct params *sent = NULL;
     int r;
 
     if (!step)
         return -1;
+    if (with_params)
+        sent = pull(w, &m);
     msg_put_order(&body, &m);
     if (step != small)
         mem_free(step);
     r = buf_ok(&body, err);
     w->ordered_ns = clock_now_ns();
     /* What cannot be sent is a lost connection: on_closed follows. */
-    if (r == 0 && !conn_is_closing(w->conn) &&
-        (with_params ? send_params(w, &body, &why)
+    if (r != 0 || conn_is_closing(w->conn)) {
+        if (sent)
+            store_unref(sent);
+    } else if ((sent ? send_params(w, &body, sent, &why)
                      : conn_send(w->conn, MSG_ORDER, body.data, body.len, NULL,
-                                 0, NULL, NULL, &why)) != 0)
+                                 0, NULL, NULL, &why)) != 0) {
         conn_close(w->conn, false);
+    }
     buf_release(&body);
     return r;
 }
@@ -387,6 +421,9 @@ session_order(struct session *w, const struct host_release *how,
         return -1;
     if (none)
         return 0;
+    /* It may write its next contribution from here on. */
+    if (store_let_go(s->ledger.store, w->push, err) != 0)
+        return -1;
     w->held_ns += held_ns;
     return send_order(w, !how->keep, held_ns, err);
 }
@@ -416,9 +453,42 @@ session_stop(struct session *w)
         conn_close(w->conn, false);
 }
 
+/* What it has contributed may not be committed yet. */
+static int
+free_push(struct session *w, struct err *err)
+{
+    if (w->push && store_let_go(w->server->ledger.store, w->push, err) != 0)
+        return -1;
+    if (!w->shared.base)
+        mem_free(w->push);
+    shm_release(&w->shared);
+    w->push = NULL;
+    return 0;
+}
+
+int
+session_prepare(struct session *w, bool share, struct err *err)
+{
+    let_go(w); /* by whoever had the rank before */
+    if (!share && w->push && !w->shared.base)
+        return 0;
+    /* New for each process: one that should be dead may still write. */
+    if (free_push(w, err) != 0)
+        return -1;
+    if (share && shm_new(&w->shared, "ebsp-push", vector_bytes(w),
+                         SHM_PEERS_WRITE, err) != 0)
+        return -1;
+    w->push = share ? (float *)(void *)w->shared.base
+                    : mem_alloc_aligned(vector_bytes(w));
+    return w->push ? 0 : err_nomem(err);
+}
+
 void
 session_release(struct session *w)
 {
     share_release(&w->share);
-    mem_free(w->push);
+    let_go(w);
+    if (!w->shared.base)
+        mem_free(w->push);
+    shm_release(&w->shared);
 }

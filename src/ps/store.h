@@ -3,8 +3,13 @@
  * and the optimizer.  One thread.
  *
  * Parameters are published as reference-counted vectors: a vector that is being
- * sent, evaluated or saved never changes; an update writes in place when nobody
- * else looks, into a spare vector otherwise. */
+ * sent, computed on, evaluated or saved never changes; an update writes in
+ * place when nobody else looks, into a spare vector otherwise.
+ *
+ * An update is one pass over memory, block by block in the cache and in several
+ * threads: it reads what was added where the workers have written it.  Every
+ * element goes through the same operations in the same order however that is
+ * divided, so the bits do not depend on it. */
 #ifndef EBSP_PS_STORE_H
 #define EBSP_PS_STORE_H
 
@@ -16,6 +21,8 @@
 struct err;
 struct store;
 
+#define STORE_PRIVATE UINT32_MAX
+
 /* A published state of the parameters. */
 struct params {
     float *v; /* segtab.n_floats */
@@ -23,13 +30,22 @@ struct params {
     uint64_t sum; /* wire_hash of v, when `summed` */
     bool summed;
     uint32_t refs;
+    uint32_t slot;       /* in the shared memory; STORE_PRIVATE */
     struct store *store; /* whose it is */
     struct params *next; /* spare list */
 };
 
-/* Both are borrowed. The parameters are zero at first: see store_edit. */
+struct store_options {
+    /* So many published vectors at most lie in memory that other processes can
+     * read; what does not fit is private.  0: none do. */
+    uint32_t n_slots;
+    unsigned threads; /* that an update is divided among; 0 counts as 1 */
+};
+
+/* Table and configuration are borrowed.  The parameters are zero at first: see
+ * store_edit. */
 struct store *store_new(const struct segtab *t, const struct optim_config *o,
-                        struct err *err);
+                        const struct store_options *options, struct err *err);
 void store_free(struct store *s);
 
 /* The parameters for the initial values or a checkpoint; only before the first
@@ -45,9 +61,18 @@ void store_unref(struct params *p);
 /* The current ones without a reference, until the next commit. */
 const float *store_peek(const struct store *s);
 
-/* accumulator += weight * push; kind is EBSP_PUSH_*; kinds do not mix. */
+/* The descriptor of the shared memory, to be inherited; -1: there is none.
+ * A slot begins every shm_stride(bytes of a vector). */
+int store_get_fd(const struct store *s);
+
+/* accumulator += weight * push; kind is EBSP_PUSH_*; kinds do not mix.  The
+ * push is read at the commit: it stays as it is until then, or until
+ * store_let_go. */
 int store_add(struct store *s, const float *push, uint32_t kind, double weight,
               struct err *err);
+/* This memory is about to be used for something else: if it was added, it is
+ * read now. */
+int store_let_go(struct store *s, const float *push, struct err *err);
 /* The sum of the weights of what was added. */
 double store_get_weight(const struct store *s);
 /* One update with weight * accumulator, then the accumulator is empty.

@@ -11,21 +11,20 @@
 #include <math.h>
 #include <string.h>
 
-/* An emulated worker.  It reads a published vector as long as it does not
- * change it; local steps give it one of its own. */
+/* An emulated worker: what of `compute` is its own, lent to the one network
+ * when it is its turn. */
 struct pupil {
     struct share share;
     struct params *pulled; /* reference */
-    float *own;            /* after local steps; NULL before */
-    struct optim *local;   /* of these steps, with their momentum */
-    float *push;
+    const float *params;
+    float *own, *push;
+    struct optim *local;
     struct host_push told;
 };
 
 struct learner {
     const struct job *job;
     struct compute compute; /* one network for all of them */
-    float *scratch;         /* compute.params of its own */
     struct ledger ledger;
     struct evaluator *evaluator;
     struct pupil *pupil; /* [n_pupils] */
@@ -39,6 +38,7 @@ learner_new(const struct job *job, struct err *err)
 {
     struct learner *l = mem_alloc(1, sizeof *l);
     struct buf text = BUF_INIT(JSON_MAX_BYTES);
+    struct store_options store = {.threads = (unsigned)job->threads};
     struct compute_setup setup;
     int r;
 
@@ -53,11 +53,10 @@ learner_new(const struct job *job, struct err *err)
     if (r == 0)
         r = compute_init(&l->compute, &setup, err);
     buf_release(&text);
-    l->scratch = l->compute.params;
     if (r == 0)
         r = learner_reserve(l, job->workers, err);
     if (r == 0)
-        r = ledger_init(&l->ledger, job, l->compute.data, err);
+        r = ledger_init(&l->ledger, job, l->compute.data, &store, err);
     if (r == 0) {
         l->evaluator =
             evaluator_new(l->compute.job.graph, l->compute.data,
@@ -89,7 +88,6 @@ learner_free(struct learner *l)
     mem_free(l->step);
     ledger_release(&l->ledger);
     evaluator_free(l->evaluator);
-    l->compute.params = l->scratch;
     compute_release(&l->compute);
     mem_free(l);
 }
@@ -133,29 +131,35 @@ learner_get_share(const struct learner *l, uint32_t worker)
     return &l->pupil[worker].share;
 }
 
-/* Which vector the worker computes on; local steps need a copy. */
-static int
-choose_params(struct learner *l, struct pupil *p,
-              const struct host_release *how, struct err *err)
+static void
+pull(struct learner *l, struct pupil *p)
 {
-    size_t bytes = l->compute.t->n_floats * sizeof(float);
-    bool local = how->contribution != EBSP_PUSH_GRADIENT;
+    if (p->pulled)
+        store_unref(p->pulled);
+    p->pulled = store_ref(l->ledger.store);
+    p->params = p->pulled->v;
+}
 
-    if (!how->keep) {
-        if (p->pulled)
-            store_unref(p->pulled);
-        p->pulled = store_ref(l->ledger.store);
-        if (p->own)
-            memcpy(p->own, p->pulled->v, bytes);
-    }
-    if (local && !p->own) {
-        p->own = mem_alloc_aligned(bytes);
-        if (!p->own)
-            return err_nomem(err);
-        memcpy(p->own, p->pulled->v, bytes);
-    }
-    l->compute.params = p->own ? p->own : p->pulled->v;
-    return 0;
+/* Lends to the network, or takes back, what is this worker's. */
+static void
+lend(struct learner *l, struct pupil *p)
+{
+    l->compute.params = p->params;
+    l->compute.own = p->own;
+    l->compute.push = p->push;
+    l->compute.local = p->local;
+}
+
+static void
+take_back(struct learner *l, struct pupil *p)
+{
+    p->params = l->compute.params;
+    p->own = l->compute.own;
+    p->push = l->compute.push;
+    p->local = l->compute.local;
+    l->compute.params = NULL;
+    l->compute.own = l->compute.push = NULL;
+    l->compute.local = NULL;
 }
 
 static int
@@ -183,31 +187,27 @@ static int
 compute_share(struct learner *l, struct pupil *p,
               const struct host_release *how, struct err *err)
 {
-    size_t bytes = l->compute.t->n_floats * sizeof(float);
     struct msg_order order;
     struct msg_push told;
     const float *push;
     int r;
 
-    if (choose_params(l, p, how, err) != 0 ||
-        copy_steps(l, &p->share, err) != 0)
+    if (!how->keep)
+        pull(l, p);
+    if (copy_steps(l, &p->share, err) != 0 ||
+        store_let_go(l->ledger.store, p->push, err) != 0)
         return -1;
-    if (!p->push && !(p->push = mem_alloc_aligned(bytes)))
-        return err_nomem(err);
     order = (struct msg_order){.iteration = p->share.iteration,
                                .version = p->share.version,
                                .contribution = how->contribution,
                                .lr = p->share.lr,
                                .n_steps = p->share.n,
                                .step = l->step};
-    /* lent to the one network, as the parameters are */
-    l->compute.local = p->local;
+    lend(l, p);
     r = compute_order(&l->compute, &order, &told, &push, err);
-    p->local = l->compute.local;
-    l->compute.local = NULL;
+    take_back(l, p);
     if (r != 0)
         return -1;
-    memcpy(p->push, push, bytes);
     p->told = (struct host_push){.samples = told.samples,
                                  .steps = told.n_steps,
                                  .loss = told.loss,

@@ -22,7 +22,7 @@
 
 struct err;
 
-#define WIRE_VERSION     1
+#define WIRE_VERSION     2
 #define FRAME_MAGIC      UINT32_C(0x50534245)
 #define FRAME_HEAD_BYTES 40
 #define FRAME_MAX_BODY   ((uint32_t)1 << 20)

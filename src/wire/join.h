@@ -31,6 +31,9 @@ enum join_task {
  * on stdout. */
 #define JOIN_ANSWER "ebsp-probe "
 
+#define JOIN_FD_PARAMS 3
+#define JOIN_FD_PUSH   4
+
 struct join {
     enum join_task task;
     char *host; /* of the coordinator; host and port are not for JOIN_PROBE */
@@ -45,6 +48,10 @@ struct join {
     uint64_t data_hash; /* ... with this hash */
     char *job_dir;
     char *job;      /* text of the effective job */
+    /* The process has inherited what it shares with the coordinator: the
+     * published parameters as JOIN_FD_PARAMS and the memory for its
+     * contributions as JOIN_FD_PUSH. */
+    bool shared;
     double slow;    /* emulation: computing takes this times as long, >= 1 */
     double pace_ms; /* emulation: an iteration takes at least pace * slow */
 };

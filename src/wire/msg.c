@@ -95,6 +95,7 @@ msg_put_order(struct buf *b, const struct msg_order *m)
     buf_u64(b, m->version);
     buf_u32(b, m->flags);
     buf_u32(b, m->contribution);
+    buf_u32(b, m->slot);
     buf_f64(b, m->lr);
     buf_i64(b, m->held_ns);
     buf_u32(b, m->n_steps);
@@ -114,7 +115,7 @@ msg_put_push(struct buf *b, const struct msg_push *m)
     buf_u64(b, m->samples);
     buf_u64(b, m->correct);
     buf_u32(b, m->n_steps);
-    buf_u32(b, 0); /* reserved */
+    buf_u32(b, m->flags);
     buf_f64(b, m->loss);
     buf_f64(b, m->norm);
     buf_i64(b, m->data_ns);
@@ -320,10 +321,12 @@ msg_get_order(struct msg_order *m, const void *p, size_t n, struct err *err)
     m->iteration = in_u64(&in, "iteration", 1, UINT64_MAX);
     m->version = rd_u64(&in.r);
     m->flags = rd_u32(&in.r);
-    if (in_wrong(&in, m->flags & ~(uint32_t)MSG_ORDER_PARAMS))
+    if (in_wrong(&in,
+                 m->flags & ~(uint32_t)(MSG_ORDER_PARAMS | MSG_ORDER_SHARED)))
         err_set(err, ERR_PROTO, "ORDER: unknown bits in flags %#" PRIx32,
                 m->flags);
     m->contribution = in_u32(&in, "contribution", 0, EBSP_PUSH_MODEL);
+    m->slot = rd_u32(&in.r);
     m->lr = rd_f64(&in.r);
     if (in_wrong(&in, !isfinite(m->lr) || m->lr < 0))
         err_set(err, ERR_PROTO, "ORDER: lr is %g, expected at least 0", m->lr);
@@ -363,7 +366,7 @@ msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err)
     m->samples = in_u64(&in, "samples", 1, INT64_MAX);
     m->correct = in_u64(&in, "correct", 0, m->samples);
     m->n_steps = in_u32(&in, "n_steps", 1, WIRE_MAX_STEPS);
-    m->reserved = in_u32(&in, "reserved", 0, 0);
+    m->flags = in_u32(&in, "flags", 0, MSG_PUSH_SHARED);
     m->loss = rd_f64(&in.r); /* whatever came out of the network */
     m->norm = rd_f64(&in.r);
     if (in_wrong(&in, m->norm < 0))

@@ -79,25 +79,31 @@ struct msg_cursor {
     uint32_t count;
 };
 
-enum { MSG_ORDER_PARAMS = 1u << 0 }; /* bulk holds the parameters */
+enum {
+    MSG_ORDER_PARAMS = 1u << 0, /* bulk holds the parameters */
+    MSG_ORDER_SHARED = 1u << 1  /* they are in `slot` of the shared memory */
+};
 
 struct msg_order {
     uint64_t iteration; /* number of this order for this worker, from 1 */
     uint64_t version;   /* of the parameters to compute on */
     uint32_t flags;
     uint32_t contribution; /* EBSP_PUSH_* */
+    uint32_t slot;         /* MSG_ORDER_SHARED */
     double lr;             /* for local steps */
     int64_t held_ns;       /* how long the policy held the worker before this */
     uint32_t n_steps;      /* cursors, 1..WIRE_MAX_STEPS */
     struct msg_cursor *step;
 };
 
+enum { MSG_PUSH_SHARED = 1u << 0 }; /* no bulk: it is in shared memory */
+
 struct msg_push {
     uint64_t iteration, version; /* of the order it answers */
     uint64_t samples;
     uint64_t correct;
     uint32_t n_steps;
-    uint32_t reserved;
+    uint32_t flags;
     double loss;                       /* mean over the samples; may be NaN */
     double norm;                       /* L2 of the contribution; may be NaN */
     int64_t data_ns, compute_ns;       /* of this iteration */

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/vec.h"
 #include "data/blob.h"
+#include "wire/join.h"
 
 #include <ebsp/policy.h>
 
@@ -37,6 +38,20 @@ open_blob(struct compute *c, const struct compute_setup *s, struct err *err)
                    why.text);
 }
 
+/* Both are as large as the coordinator's network says; ours may differ, which
+ * READY finds out. */
+static int
+share(struct compute *c, struct err *err)
+{
+    if (shm_attach(&c->published, JOIN_FD_PARAMS, SHM_PEERS_READ, err) != 0 ||
+        shm_attach(&c->contribution, JOIN_FD_PUSH, SHM_PEERS_WRITE, err) != 0)
+        return -1;
+    if (c->contribution.n_bytes < c->t->n_floats * sizeof(float))
+        return err_set(err, ERR_PROTO, "too little memory is shared");
+    c->push = (float *)(void *)c->contribution.base;
+    return 0;
+}
+
 int
 compute_init(struct compute *c, const struct compute_setup *setup,
              struct err *err)
@@ -46,6 +61,7 @@ compute_init(struct compute *c, const struct compute_setup *setup,
     int r;
 
     memset(c, 0, sizeof *c);
+    c->published = c->contribution = SHM_NONE;
     r = job_parse(&c->job, "job.json", setup->job_dir, setup->job,
                   strlen(setup->job), err);
     if (r == 0)
@@ -61,9 +77,9 @@ compute_init(struct compute *c, const struct compute_setup *setup,
         return -1;
     c->loader = loader_new(c->data, &c->shards, &c->augment, c->job.seed, err);
     c->net = c->loader ? net_new(c->job.graph, &o, err) : NULL;
-    if (!c->net || !(c->params = vector(c, err)) || !(c->grad = vector(c, err)))
+    if (!c->net)
         return -1;
-    return 0;
+    return setup->shared ? share(c, err) : 0;
 }
 
 void
@@ -74,42 +90,77 @@ compute_release(struct compute *c)
     shards_release(&c->shards);
     dataset_free(c->data);
     optim_free(c->local);
-    if (c->push != c->grad)
+    if (!compute_is_shared(c))
         mem_free(c->push);
-    mem_free(c->params);
+    shm_release(&c->published);
+    shm_release(&c->contribution);
+    mem_free(c->own);
     mem_free(c->base);
     mem_free(c->grad);
     job_release(&c->job);
 }
 
-/* Memory for more than one plain gradient: taken when a policy first asks. */
-static int
-prepare(struct compute *c, const struct msg_order *o, struct err *err)
+bool
+compute_is_shared(const struct compute *c)
 {
-    bool local = o->contribution != EBSP_PUSH_GRADIENT;
-
-    if (!local && o->n_steps == 1) {
-        if (!c->push)
-            c->push = c->grad;
-        return 0;
-    }
-    if (!c->push || c->push == c->grad) {
-        c->push = vector(c, err);
-        if (!c->push)
-            return -1;
-    }
-    if (!local)
-        return 0;
-    if (!c->local)
-        c->local = optim_new(&c->job.optim, c->t, err);
-    if (c->local && !c->base)
-        c->base = vector(c, err);
-    return c->local && c->base ? 0 : -1;
+    return c->contribution.base != NULL;
 }
 
 static int
-one_step(struct compute *c, const struct msg_cursor *at, struct msg_push *told,
-         struct err *err)
+need(struct compute *c, float **v, struct err *err)
+{
+    if (!*v)
+        *v = vector(c, err);
+    return *v ? 0 : -1;
+}
+
+float *
+compute_own(struct compute *c, struct err *err)
+{
+    if (need(c, &c->own, err) != 0)
+        return NULL;
+    c->params = c->own;
+    return c->own;
+}
+
+int
+compute_use_slot(struct compute *c, uint32_t slot, struct err *err)
+{
+    size_t stride = shm_stride(c->t->n_floats * sizeof(float));
+
+    if (!c->published.base || slot >= c->published.n_bytes / stride)
+        return err_set(err, ERR_PROTO, "no slot %u of parameters", slot);
+    c->params =
+        (const float *)(const void *)(c->published.base + slot * stride);
+    return 0;
+}
+
+/* Local steps move parameters of our own, and what they began with stays. */
+static int
+prepare_local(struct compute *c, const float **base, struct err *err)
+{
+    size_t bytes = c->t->n_floats * sizeof(float);
+
+    if (!c->local)
+        c->local = optim_new(&c->job.optim, c->t, err);
+    if (!c->local || need(c, &c->own, err) != 0)
+        return -1;
+    *base = c->params;
+    if (c->params == c->own) {
+        if (need(c, &c->base, err) != 0)
+            return -1;
+        memcpy(c->base, c->own, bytes);
+        *base = c->base;
+    } else {
+        memcpy(c->own, c->params, bytes);
+        c->params = c->own;
+    }
+    return 0;
+}
+
+static int
+one_step(struct compute *c, const struct msg_cursor *at, float *grad,
+         struct msg_push *told, struct err *err)
 {
     struct data_cursor cursor = {.epoch = at->epoch,
                                  .shard = at->shard,
@@ -122,7 +173,7 @@ one_step(struct compute *c, const struct msg_cursor *at, struct msg_push *told,
     if (loader_train(c->loader, &cursor, &b, err) != 0)
         return -1;
     loaded = clock_now_ns();
-    if (net_step(c->net, &b, c->params, c->grad, NULL, &r, err) != 0)
+    if (net_step(c->net, &b, c->params, grad, NULL, &r, err) != 0)
         return -1;
     told->data_ns += loaded - start;
     told->compute_ns += clock_now_ns() - loaded;
@@ -144,33 +195,34 @@ compute_order(struct compute *c, const struct msg_order *o,
               struct msg_push *told, const float **push, struct err *err)
 {
     bool local = o->contribution != EBSP_PUSH_GRADIENT;
+    const float *base = NULL;
     size_t n = c->t->n_floats;
     int64_t start;
+    float *grad;
 
     memset(told, 0, sizeof *told);
-    if (prepare(c, o, err) != 0)
+    if (need(c, &c->push, err) != 0 ||
+        ((local || o->n_steps > 1) && need(c, &c->grad, err) != 0) ||
+        (local && prepare_local(c, &base, err) != 0))
         return -1;
-    if (local)
-        memcpy(c->base, c->params, n * sizeof(float));
+    grad = local || o->n_steps > 1 ? c->grad : c->push;
     for (uint32_t i = 0; i < o->n_steps; i++) {
         float count = (float)o->step[i].count;
 
-        if (one_step(c, &o->step[i], told, err) != 0)
+        if (one_step(c, &o->step[i], grad, told, err) != 0)
             return -1;
         start = clock_now_ns();
         if (local)
-            optim_update(c->local, c->params, c->grad, o->lr);
-        else if (o->n_steps == 1 && c->push != c->grad)
-            memcpy(c->push, c->grad, n * sizeof(float));
+            optim_update(c->local, c->own, grad, o->lr);
         else if (o->n_steps > 1 && i == 0)
-            vec_set_scaled(c->push, count, c->grad, n);
+            vec_set_scaled(c->push, count, grad, n);
         else if (o->n_steps > 1)
-            vec_axpy(c->push, count, c->grad, n);
+            vec_axpy(c->push, count, grad, n);
         told->compute_ns += clock_now_ns() - start;
     }
     start = clock_now_ns();
     if (o->contribution == EBSP_PUSH_DELTA)
-        vec_sub(c->push, c->params, c->base, n);
+        vec_sub(c->push, c->params, base, n);
     else if (o->contribution == EBSP_PUSH_MODEL)
         memcpy(c->push, c->params, n * sizeof(float));
     else if (o->n_steps > 1)

@@ -3,6 +3,7 @@
 #ifndef EBSP_WORKER_COMPUTE_H
 #define EBSP_WORKER_COMPUTE_H
 
+#include "base/shm.h"
 #include "job/job.h"
 #include "nn/net.h"
 #include "wire/msg.h"
@@ -18,10 +19,16 @@ struct compute {
     struct net *net;
     const struct segtab *t;
     struct optim *local; /* made when local steps are first asked for */
-    float *params;       /* as pulled, moved by local steps */
-    float *base;         /* copy from before local steps; NULL before */
-    float *grad;         /* of one step */
-    float *push;         /* the contribution; grad itself for one gradient */
+    /* What the next order is computed on: a published vector, which is only
+     * read, or `own`. */
+    const float *params;
+    float *own;  /* pulled over a connection, or moved by local steps; NULL
+                  * before */
+    float *base; /* copy of `own` from before local steps; NULL before */
+    float *grad; /* of one step of many; NULL before */
+    float *push; /* the contribution; NULL before */
+
+    struct shm published, contribution; /* shared with the coordinator */
 };
 
 struct compute_setup {
@@ -31,6 +38,7 @@ struct compute_setup {
     const char *blob;     /* file with the data set (data/blob.h), or NULL */
     uint64_t blob_hash;   /* its hash */
     int threads;
+    bool shared; /* JOIN_FD_PARAMS and JOIN_FD_PUSH were inherited */
 };
 
 /* Reads job and data, builds the network and its plan for a full mini-batch.
@@ -40,12 +48,20 @@ int compute_init(struct compute *c, const struct compute_setup *setup,
                  struct err *err);
 void compute_release(struct compute *c);
 
+/* Where parameters that come over a connection belong; the next order is
+ * computed on them.  NULL: out of memory. */
+float *compute_own(struct compute *c, struct err *err);
+/* The next order is computed on a published vector. */
+int compute_use_slot(struct compute *c, uint32_t slot, struct err *err);
+/* Contributions are left where the coordinator reads them. */
+bool compute_is_shared(const struct compute *c);
+
 /* What earlier orders have left behind, the momentum of local steps, is gone:
  * to the coordinator a worker that comes back is a new one. */
 void compute_forget(struct compute *c);
 
-/* Executes an order on c->params; fills iteration, version, samples, correct,
- * n_steps, loss, norm, data_ns and compute_ns of `told`, and *push. */
+/* Executes an order on the parameters above; fills iteration, version, samples,
+ * correct, n_steps, loss, norm, data_ns and compute_ns of `told`, and *push. */
 int compute_order(struct compute *c, const struct msg_order *o,
                   struct msg_push *told, const float **push, struct err *err);
 

@@ -22,7 +22,27 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     if (h->bulk_len != 0 && h->bulk_len != worker_vector_bytes(w))
         return err_set(err, ERR_PROTO, "parameters of %llu bytes, expected %zu",
                        (unsigned long long)h->bulk_len, worker_vector_bytes(w));
-    *bulk = thinker_get_compute(w->thinker)->params;
+    if (h->bulk_len == 0)
+        return 0;
+    *bulk = compute_own(thinker_get_compute(w->thinker), err);
+    return *bulk ? 0 : -1;
+}
+
+static int
+choose_params(struct worker *w, const struct frame_head *h,
+              const struct msg_order *o, struct err *err)
+{
+    bool shared = o->flags & MSG_ORDER_SHARED;
+    bool bulk = o->flags & MSG_ORDER_PARAMS;
+
+    if (bulk != (h->bulk_len > 0) || (bulk && shared))
+        return err_set(err, ERR_PROTO, "ORDER: flags and bulk disagree");
+    if (shared)
+        return compute_use_slot(thinker_get_compute(w->thinker), o->slot, err);
+    if (!thinker_get_compute(w->thinker)->params)
+        return err_set(err, ERR_PROTO,
+                       "ORDER: the first one has no "
+                       "parameters");
     return 0;
 }
 
@@ -35,9 +55,9 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
 
     if (msg_get_order(&order, body, h->body_len, err) != 0)
         return -1;
-    if (!(order.flags & MSG_ORDER_PARAMS) != (h->bulk_len == 0)) {
+    if (choose_params(w, h, &order, err) != 0) {
         msg_order_release(&order);
-        return err_set(err, ERR_PROTO, "ORDER: flag and bulk disagree");
+        return -1;
     }
     /* A second time: its first result was bad, and so may be what local steps
      * have left behind. */

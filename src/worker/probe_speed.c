@@ -190,11 +190,14 @@ speed_measure(struct speed *s, struct err *err)
 {
     int64_t start, spent = 0, first, median;
     size_t n = 0;
+    float *params;
 
     if (!s->ready)
         return err_set(err, ERR_PROTO, "there is nothing to compute on");
-    graph_init_params(s->compute.job.graph, s->compute.job.seed,
-                      s->compute.params);
+    params = compute_own(&s->compute, err);
+    if (!params)
+        return -1;
+    graph_init_params(s->compute.job.graph, s->compute.job.seed, params);
     if (step(s, 0, &first, err) != 0) /* warms up */
         return -1;
     start = clock_now_ns();

@@ -79,7 +79,9 @@ worker_say_push(struct worker *w)
     struct buf body = BUF_INIT(512);
     const float *push;
     struct msg_push m = *thinker_get_result(w->thinker, &push);
+    bool shared = compute_is_shared(thinker_get_compute(w->thinker));
 
+    m.flags = shared ? MSG_PUSH_SHARED : 0;
     m.push_ns = w->push_ns;
     m.wait_ns = w->wait_ns;
     m.pull_ns = w->pull_ns;
@@ -88,7 +90,8 @@ worker_say_push(struct worker *w)
     w->total.compute_ns += m.compute_ns;
     msg_put_push(&body, &m);
     w->push_start_ns = w->push_sent_ns = clock_now_ns();
-    say(w, MSG_PUSH, &body, push, worker_vector_bytes(w), on_push_sent);
+    say(w, MSG_PUSH, &body, shared ? NULL : push,
+        shared ? 0 : worker_vector_bytes(w), on_push_sent);
 }
 
 void

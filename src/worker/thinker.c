@@ -87,7 +87,8 @@ think(void *arg)
                                   .data_dir = j->data_dir,
                                   .blob = t->blob,
                                   .blob_hash = j->data_hash,
-                                  .threads = (int)j->threads};
+                                  .threads = (int)j->threads,
+                                  .shared = j->shared};
 
     (void)compute_init(&t->compute, &setup, &t->err);
     finish(t);

@@ -52,7 +52,8 @@ impostor() {
     printf '#!/bin/sh\n%s\n' "$1" >impostor
     chmod +x impostor
 }
-greeting="echo 'ebsp-worker 1 9.9.9'"
+# As this one greets, whatever its protocol.
+greeting="echo '$("$EBSP" worker --join-from-stdin </dev/null 2>/dev/null | grep '^ebsp-worker')'"
 
 # A data set of files, tiny; the job wants it.
 data_on_disk() {

@@ -33,7 +33,7 @@ load jobs
     # a background job of a shell without job control ignores SIGINT
     bg log env --default-signal=INT "$EBSP" train j.json -r run --set epochs=100000
     pid=$!
-    wait_for run/events.jsonl '"event":"push"'
+    wait_for run/events.jsonl '"event":"commit"'
     kill -INT "$pid"
     finish "$pid"
     [ "$status" -eq 130 ]

@@ -190,7 +190,7 @@ serve(struct rogue *r)
 
     for (;;) {
         int got = wire_next(&r->wire, pushed ? IDLE_MS : -1, &h, &body,
-                            r->c.params, rogue_vector_bytes(r));
+                            r->c.own, rogue_vector_bytes(r));
 
         if (got == 0) {
             pushed = false;
@@ -228,7 +228,7 @@ begin(struct rogue *r)
         rogue_die(err.text);
     setup.job = r->join.job;
     setup.job_dir = r->join.job_dir;
-    if (compute_init(&r->c, &setup, &err) != 0)
+    if (compute_init(&r->c, &setup, &err) != 0 || !compute_own(&r->c, &err))
         rogue_die(err.text);
     if (!wire_meet(&r->wire, &r->join, r->join.rank, r->join.life,
                    rogue_does(r, "deaf")))

@@ -66,7 +66,7 @@ send_frame(struct rogue *r, const char *type)
         n = rogue_vector_bytes(r);
     if (t == MSG_DATA)
         n = 4;
-    if (!wire_send(&r->wire, t, &body, r->c.grad, n))
+    if (!wire_send(&r->wire, t, &body, r->c.own, n))
         rogue_end(r);
     buf_release(&body);
 }

@@ -46,7 +46,8 @@ run_reset(struct run_fixture *f)
     store_free(f->store);
     assign_free(f->assign);
     shards_release(&f->shards);
-    f->store = store_new(graph_get_segments(f->job.graph), &f->job.optim, NULL);
+    f->store = store_new(graph_get_segments(f->job.graph), &f->job.optim,
+                         &(struct store_options){.threads = 1}, NULL);
     (void)shards_init(&f->shards, &f->job.assign, f->job.workers, NULL,
                       RUN_SAMPLES, 3, f->job.seed, NULL);
     f->assign = assign_new(&f->shards, f->job.batch, f->job.epochs, NULL);

@@ -14,6 +14,10 @@
 #include <signal.h>
 #include <unistd.h>
 
+#define TEXT(x)  #x
+#define VALUE(x) TEXT(x)
+#define GREETING "ebsp-worker " VALUE(WIRE_VERSION)
+
 #define LIMIT_NS (20 * NS_PER_S)
 
 static uv_loop_t loop;
@@ -105,7 +109,7 @@ on_exit_(void *ctx, uint32_t rank, uint32_t life, enum err_code code,
     if (s->again && life == 0) {
         struct join j = join_of(rank, 1);
 
-        launch_start(s->launcher, s->again, &j, NULL);
+        launch_start(s->launcher, s->again, &j, NULL, NULL);
     }
 }
 
@@ -163,7 +167,7 @@ start(struct seen *s, const char *host, uint32_t rank, uint32_t life)
     struct join j = join_of(rank, life);
     struct err e = ERR_INIT;
 
-    if (launch_start(s->launcher, host, &j, &e) != 0)
+    if (launch_start(s->launcher, host, &j, NULL, &e) != 0)
         ok(0, "%s", e.text);
 }
 
@@ -299,10 +303,10 @@ test_advice(void)
     ok(has(fate("echo bin/ebsp: Command not found.; exit 1"),
            "0.0 3 b: ", "no \"bin/ebsp\" there"),
        "and in csh");
-    ok(has(fate("echo ebsp-worker 1 x; exit 255"), "0.0 8 b: ",
+    ok(has(fate("echo " GREETING " x; exit 255"), "0.0 8 b: ",
            "the worker was killed there, or the connection is lost"),
        "the connection ends");
-    ok(has(fate("echo ebsp-worker 1 x; exit 3"),
+    ok(has(fate("echo " GREETING " x; exit 3"),
            "0.0 3 b: ", "ended with exit status 3"),
        "the worker there ends");
 }
@@ -322,7 +326,7 @@ test_fanout(void)
     }
     snprintf(script, sizeof script,
              "touch %s/$$; ls %s | wc -l; sleep 0.05; rm %s/$$; "
-             "echo ebsp-worker 1 x; cat >/dev/null",
+             "echo " GREETING " x; cat >/dev/null",
              dir, dir, dir);
     ssh = fake_ssh(script);
     begin(&s, ssh, 3);

@@ -11,6 +11,10 @@
 #include <math.h>
 #include <stdbool.h>
 
+#define TEXT(x)  #x
+#define VALUE(x) TEXT(x)
+#define THIS     VALUE(WIRE_VERSION)
+
 /* ---- frames -------------------------------------------------------------- */
 
 static const char body[] = "a body of 21 bytes...";
@@ -28,9 +32,9 @@ static void
 test_frame_layout(void)
 {
     uint8_t head[FRAME_HEAD_BYTES], same[FRAME_HEAD_BYTES];
-    const uint8_t expect[32 - 8] = {'E', 'B', 'S', 'P', 1, 0, 6, 0,
-                                    22,  0,   0,   0,   0, 0, 0, 0,
-                                    20,  0,   0,   0,   0, 0, 0, 0};
+    const uint8_t expect[32 - 8] = {
+        'E', 'B', 'S', 'P', WIRE_VERSION, 0, 6, 0, 22, 0, 0, 0,
+        0,   0,   0,   0,   20,           0, 0, 0, 0,  0, 0, 0};
     struct frame_head h;
     struct err e = ERR_INIT;
     struct wire_sum *sum = wire_sum_new();
@@ -83,7 +87,7 @@ test_frame_limits(void)
 {
     is_str(refuse(0, 0x20544547, 4), "peer does not speak ebsp's protocol",
            "another protocol");
-    is_str(refuse(4, 2, 2), "peer speaks protocol 2, this is 1",
+    is_str(refuse(4, 99, 2), "peer speaks protocol 99, this is " THIS,
            "another version");
     is_str(refuse(8, 101, 4), "frame: body of 101 bytes, expected at most 100",
            "body over the limit");
@@ -144,7 +148,7 @@ test_frame_flips(void)
  * have read, so that all can be treated alike. */
 static struct msg_cursor steps[] = {{1, 2, UINT64_C(1) << 40, 128},
                                     {3, 4, 5, 6}};
-static const struct msg_order an_order = {7,    9,   MSG_ORDER_PARAMS, 1,
+static const struct msg_order an_order = {7,    9,   MSG_ORDER_PARAMS, 1,    0,
                                           0.05, 123, ARRAY_LEN(steps), steps};
 static const struct msg_push a_push = {7,    9,  256, 200, 2,  0, 1.5,
                                        0.25, 10, 20,  30,  40, 50};
@@ -409,8 +413,8 @@ test_order_ranges(void)
     WHY(order, iteration = 0, an_order);
     is_str(why, "ORDER: iteration is 0, expected 1 to 18446744073709551615",
            "orders are counted from 1");
-    WHY(order, flags = 2, an_order);
-    is_str(why, "ORDER: unknown bits in flags 0x2", "unknown flag");
+    WHY(order, flags = 4, an_order);
+    is_str(why, "ORDER: unknown bits in flags 0x4", "unknown flag");
     WHY(order, contribution = 3, an_order);
     is_str(why, "ORDER: contribution is 3, expected 0 to 2",
            "unknown contribution");
@@ -425,11 +429,11 @@ test_order_ranges(void)
     WHY(order, n_steps = 0, an_order);
     is_str(why, "ORDER: n_steps is 0, expected 1 to 4096", "no steps");
     bad[0] = (struct msg_cursor){1, 0, 0, 0};
-    WHY(order, step = bad, {1, 0, 0, 0, 0, 0, 1, NULL});
+    WHY(order, step = bad, {1, 0, 0, 0, 0, 0, 0, 1, NULL});
     is_str(why, "ORDER: count of a step is 0, expected 1 to 4294967295",
            "empty mini-batch");
     bad[0] = (struct msg_cursor){1, 0, UINT64_MAX, 1};
-    WHY(order, step = bad, {1, 0, 0, 0, 0, 0, 1, NULL});
+    WHY(order, step = bad, {1, 0, 0, 0, 0, 0, 0, 1, NULL});
     ok(strstr(why, "first sample of a step"), "%s", why);
 }
 
@@ -443,11 +447,11 @@ test_order_sizes(void)
 
     for (size_t i = 0; i <= WIRE_MAX_STEPS; i++)
         many[i].count = 1;
-    m = (struct msg_order){1, 0, 0, 0, 0, 0, WIRE_MAX_STEPS, many};
+    m = (struct msg_order){1, 0, 0, 0, 0, 0, 0, WIRE_MAX_STEPS, many};
     msg_put_order(&b, &m);
     is_int(msg_get_order(&m, b.data, b.len, &e), 0, "4096 steps are accepted");
     msg_order_release(&m);
-    m = (struct msg_order){1, 0, 0, 0, 0, 0, WIRE_MAX_STEPS + 1, many};
+    m = (struct msg_order){1, 0, 0, 0, 0, 0, 0, WIRE_MAX_STEPS + 1, many};
     buf_clear(&b);
     msg_put_order(&b, &m);
     is_int(msg_get_order(&m, b.data, b.len, &e), -1, "4097 are not");
@@ -455,13 +459,13 @@ test_order_sizes(void)
 
     buf_clear(&b);
     msg_put_order(&b, &an_order);
-    b.data[40] = 99; /* n_steps, without the steps */
+    b.data[44] = 99; /* n_steps, without the steps */
     err_clear(&e);
     mem_fail_after(0); /* nothing may be allocated for them */
     is_int(msg_get_order(&m, b.data, b.len, &e), -1, "steps that are missing");
     is_str(e.text, "ORDER: n_steps is 99, but 40 bytes of steps follow", "why");
     ok(!m.step, "nothing is left to be freed");
-    b.data[40] = 2;
+    b.data[44] = 2;
     err_clear(&e);
     is_int(msg_get_order(&m, b.data, b.len, &e), -1, "out of memory");
     is_int(e.code, ERR_NOMEM, "is told as such");
@@ -503,18 +507,19 @@ test_push_ranges(void)
 }
 
 static void
-test_push_reserved(void)
+test_push_flags(void)
 {
     struct buf b = BUF_INIT(FRAME_MAX_BODY);
     struct msg_push m = a_push;
     struct err e = ERR_INIT;
 
-    m.reserved = 5;
+    m.flags = MSG_PUSH_SHARED;
     msg_put_push(&b, &m);
-    is_int(msg_get_push(&m, b.data, b.len, &e), 0, "reserved: zero is sent");
-    b.data[36] = 1;
-    is_int(msg_get_push(&m, b.data, b.len, &e), -1, "other is refused");
-    is_str(e.text, "PUSH: reserved is 1, expected 0 to 0", "why");
+    is_int(msg_get_push(&m, b.data, b.len, &e), 0, "in shared memory");
+    is_int(m.flags, MSG_PUSH_SHARED, "is told");
+    b.data[36] = 2;
+    is_int(msg_get_push(&m, b.data, b.len, &e), -1, "unknown flags");
+    is_str(e.text, "PUSH: flags is 2, expected 0 to 1", "why");
     buf_release(&b);
 }
 
@@ -590,7 +595,7 @@ main(void)
     test_order_ranges();
     test_order_sizes();
     test_push_ranges();
-    test_push_reserved();
+    test_push_flags();
     test_other_ranges();
     test_text();
     test_hostile();
