@@ -26,7 +26,8 @@ enum rng_stream {
     RNG_POLICY,   /* host->random */
     RNG_SPEED,    /* emulated speeds: (worker, iteration + 1) */
     RNG_TEST,
-    RNG_LINK /* losses on an emulated link: (connection and direction, 0) */
+    RNG_LINK, /* losses on an emulated link: (connection and direction, 0) */
+    RNG_CODEC /* what of a push is sent: (epoch and shard, position) */
 };
 
 void rng_init(struct rng *r, uint64_t seed);

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
+#include "base/rng.h"
 #include "base/str.h"
 
 #include <errno.h>
@@ -27,6 +28,8 @@ static const char *const job_keys[] = {
     "schedule",
     "lr_scaling",
     "progress",
+    "compress",
+    "error_feedback",
     "workers",
     "threads",
     "policy",
@@ -42,6 +45,24 @@ static const char *const job_keys[] = {
     "$schema",
     NULL,
 };
+
+/* The cursor is the job.  After the scalars; see job_codec. */
+static int
+read_compression(struct job *j, const struct jcur *root, struct err *err)
+{
+    struct jcur at = jcur_key(root, "compress");
+    struct err why = ERR_INIT;
+    const char *word = "none";
+    bool feedback = true;
+
+    if (jcur_str_or(root, "compress", &word, err) != 0 ||
+        jcur_bool_or(root, "error_feedback", &feedback, err) != 0)
+        return -1;
+    if (codec_spec_parse(&j->compress, word, &why) != 0)
+        return jcur_fail(&at, err, "%s", why.text);
+    j->compress.feedback = feedback;
+    return 0;
+}
 
 /* Read before any check, so that an unknown key is the first thing said. */
 static int
@@ -128,6 +149,8 @@ fill_defaults(struct job *j, struct err *err)
     r |=
         set_default(j, "lr_scaling", json_string(scalings[j->lr_scaling]), err);
     r |= set_default(j, "progress", json_string(progresses[j->progress]), err);
+    r |= set_default(j, "compress", json_string("none"), err);
+    r |= set_default(j, "error_feedback", json_true(), err);
     r |=
         set_default(j, "checkpoint_every", json_real(j->checkpoint_every), err);
     r |= set_default(j, "checkpoint_keep", json_integer(j->checkpoint_keep),
@@ -151,7 +174,8 @@ read_job(struct job *j, struct err *err)
     struct jcur faults = jcur_key(&root, "faults");
     struct jcur data = jcur_key(&root, "data");
 
-    if (read_scalars(j, &root, err) != 0)
+    if (read_scalars(j, &root, err) != 0 ||
+        read_compression(j, &root, err) != 0)
         return -1;
     j->graph = graph_new(&root, err);
     if (!j->graph || optim_config_parse(&j->optim, &optimizer, err) != 0 ||
@@ -367,6 +391,40 @@ job_progress(const struct job *j, uint64_t samples, uint64_t updates)
     if ((double)updates * round >= (double)INT64_MAX)
         return INT64_MAX;
     return updates * ((uint64_t)j->workers * j->batch);
+}
+
+/* Each tensor has its own scale, or share of what is sent: their gradients are
+ * of different size.  Statistics are few, and wrong ones hurt. */
+int
+job_codec(const struct job *j, struct codec **codec, struct err *err)
+{
+    const struct segtab *t = graph_get_segments(j->graph);
+    struct codec_part *part;
+
+    *codec = NULL;
+    if (j->compress.kind == CODEC_NONE)
+        return 0;
+    part = mem_alloc(t->n, sizeof *part);
+    if (!part)
+        return err_nomem(err);
+    for (size_t i = 0; i < t->n; i++)
+        part[i] = (struct codec_part){.first = t->seg[i].offset,
+                                      .n = t->seg[i].count,
+                                      .exact = t->seg[i].kind == SEGMENT_STAT};
+    *codec = codec_new(&j->compress, part, t->n, t->n_floats, err);
+    mem_free(part);
+    return *codec ? 0 : -1;
+}
+
+uint64_t
+job_codec_key(const struct job *j, uint32_t epoch, uint32_t shard,
+              uint64_t first)
+{
+    struct rng rng;
+
+    rng_init_key(&rng, j->seed, RNG_CODEC, (uint64_t)epoch << 32 | shard,
+                 first);
+    return rng_u64(&rng);
 }
 
 double

@@ -6,6 +6,7 @@
 #define EBSP_JOB_JOB_H
 
 #include "base/json.h"
+#include "codec/codec.h"
 #include "data/assign.h"
 #include "data/dataset.h"
 #include "data/loader.h"
@@ -39,6 +40,7 @@ struct job {
     struct assign_config assign;
     struct augment_config augment;
     struct faults faults;
+    struct codec_spec compress; /* of pushes */
     enum lr_scaling lr_scaling;
     enum lr_progress progress;
     uint32_t workers, threads, batch, epochs;
@@ -82,6 +84,14 @@ int job_open_data(const struct job *j, const char *data_dir,
 /* The same with a data set that is open already. */
 int job_take_data(const struct job *j, struct dataset *data,
                   struct augment_config *augment, struct err *err);
+
+/* How pushes of this job's network are compressed, one part a tensor; NULL when
+ * they are not.  A contribution that is a whole model never is: what is missing
+ * of it would be zero. */
+int job_codec(const struct job *j, struct codec **codec, struct err *err);
+/* The key for a push: by the first mini-batch of the order that it answers. */
+uint64_t job_codec_key(const struct job *j, uint32_t epoch, uint32_t shard,
+                       uint64_t first);
 
 /* The effective job as pretty JSON, with "origin": where each value that is
  * not the job file's came from. */

@@ -18,11 +18,11 @@ codec   base
 io      base wire
 data    base nn
 policy  base ebsp
-job     base nn data policy io/link.h
-ps      base wire io nn data policy job ebsp
-worker  base wire io nn data job
+job     base nn codec data policy io/link.h
+ps      base wire io nn codec data policy job ebsp
+worker  base wire io nn codec data job
 launch  base wire io
-sim     base nn data policy job ebsp wire worker/compute.h ps/ledger.h
+sim     base nn codec data policy job ebsp wire worker/compute.h ps/ledger.h
 chaos   base io data job
 report  base job
 view    base io job

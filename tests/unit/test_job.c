@@ -61,6 +61,58 @@ defaults_and_origins(void)
     buf_release(&b);
 }
 
+/* A dense layer of 3 x 8, its bias, and a batch normalization. */
+static const char packed[] =
+    "{\"input\": [8], \"layers\": [{\"type\": \"dense\", \"units\": 3},\n"
+    "  {\"type\": \"batchnorm\"}, {\"type\": \"softmax_cross_entropy\"}],\n"
+    " \"data\": {\"type\": \"blobs\"}, \"batch\": 10,\n"
+    " \"optimizer\": {\"lr\": 0.5}, \"compress\": \"%s\"%s}\n";
+
+static int
+parse_packed(struct job *j, const char *word, const char *more, struct err *e)
+{
+    char *t = mem_printf(packed, word, more);
+    int r = job_parse(j, "t.json", ".", t, strlen(t), e);
+
+    mem_free(t);
+    return r;
+}
+
+static void
+pushes_are_compressed(void)
+{
+    struct err e = ERR_INIT;
+    struct codec *c = NULL;
+    struct job j;
+    size_t n;
+
+    ok(parse_packed(&j, "sign", "", &e) == 0 && j.compress.feedback &&
+           job_codec(&j, &c, &e) == 0 && c,
+       "a job with compression %s", e.text);
+    n = graph_get_segments(j.graph)->n_floats;
+    /* a scale and bits of weights (24), bias, norm scale and shift (3 each);
+     * running mean and variance as they are */
+    is_int(codec_bound(c, 0, n), 4 + 3 + 3 * (4 + 1) + 2 * 3 * 4,
+           "tensors are parts, and statistics are exact");
+    ok(job_codec_key(&j, 0, 0, 10) == job_codec_key(&j, 0, 0, 10) &&
+           job_codec_key(&j, 0, 0, 10) != job_codec_key(&j, 0, 0, 20) &&
+           job_codec_key(&j, 0, 1, 10) != job_codec_key(&j, 1, 0, 10),
+       "a mini-batch has its key");
+    codec_free(c);
+    job_release(&j);
+    ok(parse_packed(&j, "none", "", &e) == 0 && job_codec(&j, &c, &e) == 0 &&
+           !c,
+       "none is no compression");
+    job_release(&j);
+    ok(parse_packed(&j, "topk", ", \"error_feedback\": false", &e) == 0 &&
+           !j.compress.feedback,
+       "error feedback is switched off");
+    job_release(&j);
+    ok(parse_packed(&j, "zip", "", &e) == -1 && e.code == ERR_CONFIG &&
+           strstr(e.text, "compress: \"zip\""),
+       "other words are refused: %s", e.text);
+}
+
 static void
 every_cut_is_refused(void)
 {
@@ -289,6 +341,7 @@ int
 main(void)
 {
     defaults_and_origins();
+    pushes_are_compressed();
     every_cut_is_refused();
     out_of_memory_is_told();
     events_are_json_lines();
