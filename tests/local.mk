@@ -172,7 +172,8 @@ LDADD = tests/fuzz/libreplay.a $(LIBEBSP)
 endif
 
 # How a test is run.  None may hang: a C test is stopped by timeout(1), a BATS
-# test by BATS itself.
+# test by BATS itself.  Tests run beside each other, so OpenMP's threads that
+# have nothing to do must not spin.
 TAP_DRIVER = env AM_TAP_AWK='$(AWK)' $(SHELL) $(top_srcdir)/build-aux/tap-driver.sh
 LOG_DRIVER = $(TAP_DRIVER)
 LOG_COMPILER = timeout
@@ -186,23 +187,33 @@ AM_TESTS_ENVIRONMENT = \
 	EBSP_SRCDIR='$(abs_top_srcdir)' EBSP_BUILDDIR='$(abs_top_builddir)' \
 	EBSP='$(abs_top_builddir)/ebsp$(EXEEXT)' CC='$(CC)' \
 	EBSP_SHARED="$${EBSP_SHARED:-$(abs_top_srcdir)/../shared}" \
+	OMP_WAIT_POLICY="$${OMP_WAIT_POLICY:-passive}" \
 	ASAN_OPTIONS="$${ASAN_OPTIONS:-detect_stack_use_after_return=1}" \
 	LSAN_OPTIONS="$${LSAN_OPTIONS:-suppressions=$(SUPPRESSIONS)/lsan}" \
 	TSAN_OPTIONS="$${TSAN_OPTIONS:-suppressions=$(SUPPRESSIONS)/tsan}" \
 	UBSAN_OPTIONS="$${UBSAN_OPTIONS:-print_stacktrace=1}"; \
-	export EBSP_SRCDIR EBSP_BUILDDIR EBSP CC EBSP_SHARED \
+	export EBSP_SRCDIR EBSP_BUILDDIR EBSP CC EBSP_SHARED OMP_WAIT_POLICY \
 	ASAN_OPTIONS LSAN_OPTIONS TSAN_OPTIONS UBSAN_OPTIONS;
 
 # Parts of `make check`.
 check-unit:
 	$(MAKE) check TESTS='$(UNIT_TESTS) $(FUZZERS)' TEST_SUITE_LOG=check-unit.log
 check-bats:
-	$(MAKE) check TESTS='$(BATS_TESTS)' TEST_SUITE_LOG=check-bats.log
+	$(MAKE) check TEST_SUITE_LOG=check-bats.log \
+		TESTS='$(LONG_TESTS) $(filter-out $(LONG_TESTS),$(BATS_TESTS))'
+# What takes long begins first, so that it is not what everybody waits for.
+LONG_TESTS = tests/bats/chaos.bats tests/bats/ssh.bats tests/bats/torch.bats \
+	tests/bats/job-manual.bats tests/bats/rogue.bats \
+	tests/bats/check.bats tests/bats/faults.bats tests/bats/examples.bats \
+	tests/bats/cuts.bats tests/bats/strangers.bats \
+	tests/bats/rogue-silence.bats
 # What compares times, or builds, has the machine for itself.
-ALONE_TESTS = tests/bats/reality.bats tests/bats/quickstart.bats
+ALONE_TESTS = tests/bats/reality.bats tests/bats/many.bats \
+	tests/bats/quickstart.bats
 check-system:
 	status=0; \
-	$(MAKE) check TESTS='$(filter-out $(ALONE_TESTS),$(SYSTEM_TESTS))' \
+	$(MAKE) check TESTS='$(LONG_TESTS) $(filter-out \
+		$(LONG_TESTS) $(ALONE_TESTS),$(SYSTEM_TESTS))' \
 		TEST_SUITE_LOG=check-system.log || status=$$?; \
 	$(MAKE) -j1 check TESTS='$(ALONE_TESTS)' \
 		TEST_SUITE_LOG=check-alone.log || status=$$?; \
