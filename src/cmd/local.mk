@@ -1,5 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
+	src/cmd/bench_memory.c src/cmd/bench_memory.h \
+	src/cmd/bench_sync.c src/cmd/bench_sync.h \
 	src/cmd/chaos.c src/cmd/chaos.h src/cmd/chaos_run.c \
 	src/cmd/check.c src/cmd/check.h src/cmd/check_impl.h \
 	src/cmd/check_drive.c \

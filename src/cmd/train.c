@@ -30,6 +30,7 @@ enum {
     OPT_RESUME,
     OPT_LR_SCALING,
     OPT_TRANSPORT,
+    OPT_ECHO,
     OPT_SLOW,
     OPT_PACE,
     OPT_ON_LOSS,
@@ -96,6 +97,10 @@ static const struct argp_option options[] = {
     {"pace", OPT_PACE, "MS", 0,
      "emulate: an iteration takes at least MS milliseconds times the factor",
      3},
+    {"echo", OPT_ECHO, NULL, 0,
+     "measure: workers answer at once with a fraction of the parameters "
+     "instead of a gradient",
+     3},
     {"dry-run", OPT_DRY_RUN, NULL, 0, "print the plan, start nothing", 4},
     {"json", OPT_JSON, NULL, 0, "print summary.json on standard output", 4},
     {"quiet", 'q', NULL, 0, "no progress, no result", 4},
@@ -155,6 +160,9 @@ parse(int key, char *arg, struct argp_state *state)
         if (!o->no_sharing && strcmp(arg, "auto") != 0)
             argp_error(state, "--transport: expected auto or tcp, got \"%s\"",
                        arg);
+        return 0;
+    case OPT_ECHO:
+        o->echo = true;
         return 0;
     case OPT_SLOW:
         return slows_add(&o->slow, arg, state);

@@ -22,6 +22,7 @@ struct train_options {
     struct slows slow;
     double pace_ms;
     struct cluster_options cluster;
+    bool echo;       /* workers do not compute */
     bool no_sharing; /* of memory with workers on this machine */
     bool json, quiet, dry_run, supervise;
     struct views_options views;

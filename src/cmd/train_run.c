@@ -236,7 +236,8 @@ make_workers(struct running *r, struct err *err)
                                .remote_port = server_get_remote_port(r->server),
                                .data_hash = r->t->data->hash,
                                .slow = &o->slow,
-                               .pace_ms = o->pace_ms};
+                               .pace_ms = o->pace_ms,
+                               .echo = o->echo};
 
     r->workers = workers_new(&r->loop, &c, &handlers, r, err);
     if (!r->workers)

@@ -109,6 +109,7 @@ start_worker(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
                      .job_dir = w->c.job->dir,
                      .job = w->job.data,
                      .shared = shared != NULL,
+                     .echo = w->c.echo,
                      .slow = slows_get(w->c.slow, rank),
                      .pace_ms = w->c.pace_ms};
     int r;

@@ -26,6 +26,7 @@ struct workers_config {
     uint16_t local_port, remote_port;
     const struct slows *slow; /* emulated speeds */
     double pace_ms;
+    bool echo; /* they do not compute */
 };
 
 /* The ranks of the job are placed, none is started. */

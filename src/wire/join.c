@@ -110,14 +110,14 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
     key_to_hex(hex, j->key);
     snprintf(data, sizeof data, "%016" PRIx64, j->data_hash);
     v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f,"
-                  " s:b, s:s*, s:s*}",
+                  " s:b, s:b, s:s*, s:s*}",
                   "task", tasks[j->task], "host", j->host, "port", (int)j->port,
                   "rank", (json_int_t)j->rank, "life", (json_int_t)j->life,
                   "tls", (int)j->tls, "key", hex, "threads",
                   (json_int_t)j->threads, "job_dir", j->job_dir, "job", j->job,
                   "slow", j->slow, "pace_ms", j->pace_ms, "shared",
-                  (int)j->shared, "data_dir", j->data_dir, "push_data",
-                  j->push_data ? data : NULL);
+                  (int)j->shared, "echo", (int)j->echo, "data_dir", j->data_dir,
+                  "push_data", j->push_data ? data : NULL);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -195,6 +195,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
          copy(root, "data_dir", &j->data_dir, err) != 0) ||
         read_push(j, root, err) != 0 ||
         jcur_bool_or(root, "shared", &j->shared, err) != 0 ||
+        jcur_bool_or(root, "echo", &j->echo, err) != 0 ||
         jcur_num(root, "slow", 1, INFINITY, &j->slow, err) != 0 ||
         jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0)
         return -1;

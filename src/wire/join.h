@@ -52,6 +52,8 @@ struct join {
      * published parameters as JOIN_FD_PARAMS and the memory for its
      * contributions as JOIN_FD_PUSH. */
     bool shared;
+    bool echo;      /* answers orders without computing: what is left of a run
+                     * is what is measured */
     double slow;    /* emulation: computing takes this times as long, >= 1 */
     double pace_ms; /* emulation: an iteration takes at least pace * slow */
 };

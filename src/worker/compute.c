@@ -13,6 +13,8 @@
 #include <string.h>
 #include <unistd.h>
 
+#define ECHO_RATIO 1e-3f
+
 static float *
 vector(const struct compute *c, struct err *err)
 {
@@ -62,6 +64,7 @@ compute_init(struct compute *c, const struct compute_setup *setup,
 
     memset(c, 0, sizeof *c);
     c->published = c->contribution = SHM_NONE;
+    c->echo = setup->echo;
     r = job_parse(&c->job, "job.json", setup->job_dir, setup->job,
                   strlen(setup->job), err);
     if (r == 0)
@@ -190,6 +193,23 @@ compute_forget(struct compute *c)
     c->local = NULL;
 }
 
+/* As much traffic of memory as a contribution costs at least: all parameters
+ * are read, all of it is written. */
+static void
+echo(struct compute *c, const struct msg_order *o, struct msg_push *told)
+{
+    int64_t start = clock_now_ns();
+
+    vec_set_scaled(c->push, ECHO_RATIO, c->params, c->t->n_floats);
+    for (uint32_t i = 0; i < o->n_steps; i++)
+        told->samples += o->step[i].count;
+    told->iteration = o->iteration;
+    told->version = o->version;
+    told->n_steps = o->n_steps;
+    told->loss = told->norm = 1; /* unknown, and nobody cares */
+    told->compute_ns = clock_now_ns() - start;
+}
+
 int
 compute_order(struct compute *c, const struct msg_order *o,
               struct msg_push *told, const float **push, struct err *err)
@@ -205,6 +225,11 @@ compute_order(struct compute *c, const struct msg_order *o,
         ((local || o->n_steps > 1) && need(c, &c->grad, err) != 0) ||
         (local && prepare_local(c, &base, err) != 0))
         return -1;
+    *push = c->push;
+    if (c->echo) {
+        echo(c, o, told);
+        return 0;
+    }
     grad = local || o->n_steps > 1 ? c->grad : c->push;
     for (uint32_t i = 0; i < o->n_steps; i++) {
         float count = (float)o->step[i].count;
@@ -233,6 +258,5 @@ compute_order(struct compute *c, const struct msg_order *o,
     told->loss /= (double)told->samples;
     told->norm = optim_norm(c->t, c->push);
     told->compute_ns += clock_now_ns() - start;
-    *push = c->push;
     return 0;
 }

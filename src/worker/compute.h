@@ -16,6 +16,7 @@ struct compute {
     struct augment_config augment;
     struct shards shards;
     struct loader *loader;
+    bool echo;
     struct net *net;
     const struct segtab *t;
     struct optim *local; /* made when local steps are first asked for */
@@ -38,6 +39,7 @@ struct compute_setup {
     const char *blob;     /* file with the data set (data/blob.h), or NULL */
     uint64_t blob_hash;   /* its hash */
     int threads;
+    bool echo;   /* a contribution in proportion to the parameters instead */
     bool shared; /* JOIN_FD_PARAMS and JOIN_FD_PUSH were inherited */
 };
 

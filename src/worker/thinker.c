@@ -88,7 +88,8 @@ think(void *arg)
                                   .blob = t->blob,
                                   .blob_hash = j->data_hash,
                                   .threads = (int)j->threads,
-                                  .shared = j->shared};
+                                  .shared = j->shared,
+                                  .echo = j->echo};
 
     (void)compute_init(&t->compute, &setup, &t->err);
     finish(t);
