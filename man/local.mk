@@ -9,6 +9,7 @@ MAN_PODS = \
 	man/ebsp-inspect.1.pod \
 	man/ebsp-job.5.pod \
 	man/ebsp-replay.1.pod \
+	man/ebsp-report.1.pod \
 	man/ebsp-run.5.pod \
 	man/ebsp-simulate.1.pod \
 	man/ebsp-trace.1.pod \

@@ -27,6 +27,7 @@ libebsp_a_SOURCES += \
 	src/cmd/policy_template.c \
 	src/cmd/progress.c src/cmd/progress.h \
 	src/cmd/replay.c \
+	src/cmd/report.c \
 	src/cmd/simulate.c src/cmd/simulate.h \
 	src/cmd/simulate_run.c \
 	src/cmd/slow.c src/cmd/slow.h \
