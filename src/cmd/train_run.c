@@ -26,6 +26,7 @@
 #include <string.h>
 #include <unistd.h>
 
+#define FLUSH_MS          5 /* of events, at most so often */
 #define TICK_MS           200
 #define MIN_THREADED      ((size_t)1 << 18) /* parameters */
 #define MAX_STORE_THREADS 4 /* more do not add memory bandwidth */
@@ -39,7 +40,9 @@ struct running {
     bool told;        /* our parent knows that training has begun */
     uv_loop_t loop;
     uv_timer_t tick;
-    uv_prepare_t flush; /* events, before the loop sleeps */
+    uv_prepare_t flush; /* events, before the loop sleeps ... */
+    uv_timer_t later;   /* ... or soon after */
+    uint64_t flushed_ms;
     uv_signal_t signal[3];
     struct server *server;
     struct workers *workers;
@@ -106,14 +109,28 @@ on_tick(uv_timer_t *t)
     progress_tick(&r->progress, &st);
 }
 
-/* Whoever follows the stream is up to date whenever we wait for something, and
- * a crash loses nothing of it. */
+/* Only to wake the loop up: on_flush comes before it sleeps again. */
+static void
+on_later(uv_timer_t *t)
+{
+    (void)t;
+}
+
+/* Whoever follows the stream is up to date within a moment of our waiting for
+ * something, and a crash loses no more of it; but where pushes take
+ * microseconds not each of them costs a system call. */
 static void
 on_flush(uv_prepare_t *h)
 {
     struct running *r = h->data;
+    uint64_t now = uv_now(&r->loop);
 
-    events_flush(r->events);
+    if (now - r->flushed_ms >= FLUSH_MS) {
+        r->flushed_ms = now;
+        events_flush(r->events);
+    } else if (!uv_is_active((uv_handle_t *)&r->later)) {
+        uv_timer_start(&r->later, on_later, FLUSH_MS, 0);
+    }
 }
 
 static void
@@ -359,6 +376,7 @@ close_all(struct running *r, int exit_status)
     control_close(r->control, exit_status);
     uv_close((uv_handle_t *)&r->tick, NULL);
     uv_close((uv_handle_t *)&r->flush, NULL);
+    uv_close((uv_handle_t *)&r->later, NULL);
     for (size_t i = 0; i < ARRAY_LEN(r->signal); i++)
         uv_close((uv_handle_t *)&r->signal[i], NULL);
     if (r->server)
@@ -471,6 +489,7 @@ train_run(struct train *t, struct err *err)
     } else {
         r->tick.data = r->flush.data = r;
         uv_timer_init(&r->loop, &r->tick);
+        uv_timer_init(&r->loop, &r->later);
         uv_prepare_init(&r->loop, &r->flush);
         uv_prepare_start(&r->flush, on_flush);
         for (size_t i = 0; i < ARRAY_LEN(r->signal); i++) {
