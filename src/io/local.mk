@@ -7,6 +7,7 @@ libebsp_a_SOURCES += \
 	src/io/conn_close.c src/io/conn_link.c src/io/conn_read.c src/io/conn_tls.c \
 	src/io/conn_write.c \
 	src/io/conn_impl.h src/io/conn_priv.h \
+	src/io/deliver.c src/io/deliver.h \
 	src/io/crowd.c src/io/crowd.h \
 	src/io/connect.c \
 	src/io/link.c src/io/link.h \

@@ -19,6 +19,7 @@ libebsp_a_SOURCES += \
 	src/ps/store.c src/ps/store.h \
 	src/ps/summary.c \
 	src/ps/training.c \
+	src/ps/transfer.c \
 	src/ps/verdict.c \
 	src/ps/watch.c \
 	src/ps/watcher.c src/ps/watcher.h

@@ -4,6 +4,7 @@
  *   members.c   who takes part: joining, loss, replacement
  *   demand.c    what people ask of it
  *   session.c   frames of one worker
+ *   transfer.c  its vectors on their way
  *   training.c  pushes, and what is due after each event
  *   verdict.c   pushes that are not to be trusted
  *   driver.c    actions of the policy
@@ -24,6 +25,7 @@
 #include "ps/ledger.h"
 #include "ps/server.h"
 #include "ps/watcher.h"
+#include "wire/pieces.h"
 
 enum session_state {
     SESSION_ABSENT,   /* nobody is waited for */
@@ -51,6 +53,8 @@ struct session {
     float *push;           /* where contributions are received */
     struct shm shared;     /* that it is in, if it is shared with the process */
     struct params *pulled; /* what the process computes on in shared memory */
+    struct pieces coming;  /* of the answer to its order ... */
+    uint64_t answered;     /* ... which is this iteration */
     struct msg_push told;  /* with the last one */
     int64_t held_since_ns; /* push complete, or ready */
     int64_t ordered_ns;    /* when its order was sent */
@@ -60,7 +64,8 @@ struct session {
     char why[WIRE_TEXT_CAP]; /* CUT: what is known of the reason */
     int64_t heard_ns;        /* last BEAT */
     struct habit beats, steps;
-    size_t queued; /* bytes to be sent when last looked at */
+    size_t queued; /* bytes to be sent when last looked at ... */
+    uint64_t sent; /* ... and those that had been */
     int64_t moved_ns;
     bool fetched; /* it has asked for the data set */
 
@@ -171,6 +176,24 @@ int session_repeat(struct session *w, struct err *err);
 bool session_has_work(const struct session *w);
 void session_stop(struct session *w);
 void session_release(struct session *w);
+
+/* transfer.c */
+/* How an order says that parameters are sent: in its bulk or in pieces. */
+uint32_t transfer_flag(const struct session *w);
+/* Sends the order with parameters, whose reference it takes. */
+int transfer_params(struct session *w, const struct buf *order,
+                    struct params *p, struct err *err);
+/* An order is about to be sent: the pieces of its answer may come. */
+void transfer_expect(struct session *w);
+/* PIECE: its place, and that it has come.  ERR_PROTO when it is not the one
+ * that must come now. */
+int transfer_on_body(struct session *w, const struct frame_head *h,
+                     const void *body, void **bulk, struct err *err);
+int transfer_on_piece(struct session *w, const struct frame_head *h,
+                      const void *body, struct err *err);
+/* PUSH: all of the contribution is where it says that it is. */
+int transfer_check_push(const struct session *w, const struct msg_push *m,
+                        const struct frame_head *h, struct err *err);
 
 /* driver.c */
 extern const struct host_driver server_driver;

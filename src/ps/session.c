@@ -28,7 +28,9 @@ session_attach(struct session *w, struct conn *c, const struct msg_hello *hello)
     w->state = SESSION_JOINED;
     w->since_ns = w->heard_ns = w->moved_ns = clock_now_ns();
     w->queued = 0;
+    w->sent = 0;
     w->fetched = false;
+    w->coming = (struct pieces){0};
     conn_set_handlers(c, &session_handlers, w);
     conn_set_limits(c, MAX_BODY, vector_bytes(w));
 }
@@ -62,7 +64,6 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
                    !w->parked;
 
     (void)c;
-    (void)body;
     switch (h->type) {
     case MSG_READY:
     case MSG_FETCH: /* once: it puts off the deadline for READY */
@@ -71,10 +72,13 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
             return out_of_place(h, err);
         return 0;
     case MSG_PUSH:
+    case MSG_PIECE:
         /* one may still be on its way when the run ends */
         if (!running && w->state != SESSION_STOPPING)
             return out_of_place(h, err);
-        if (w->shared.base && h->bulk_len == 0)
+        if (h->type == MSG_PIECE)
+            return transfer_on_body(w, h, body, bulk, err);
+        if (h->bulk_len == 0)
             return 0; /* it is there already */
         if (h->bulk_len != vector_bytes(w))
             return err_set(err, ERR_PROTO, "push of %llu bytes, expected %llu",
@@ -146,16 +150,18 @@ on_push(struct session *w, const struct frame_head *h, const void *body,
         return 0;
     if (msg_get_push(&w->told, body, h->body_len, err) != 0)
         return -1;
-    if (!(w->told.flags & MSG_PUSH_SHARED) != (h->bulk_len > 0))
-        return err_set(err, ERR_PROTO, "PUSH: flag and bulk disagree");
     if (w->told.iteration != w->share.iteration ||
         w->told.version != w->share.version ||
         w->told.samples != w->share.samples || w->told.n_steps != w->share.n)
         return err_set(err, ERR_PROTO, "push does not answer its order");
+    if (transfer_check_push(w, &w->told, h, err) != 0)
+        return -1;
     at_most(&w->told.data_ns, w->ordered_ns);
     at_most(&w->told.compute_ns, w->ordered_ns);
     at_most(&w->told.push_ns, w->server->made_ns);
     at_most(&w->told.pull_ns, w->server->made_ns);
+    at_most(&w->told.push_hidden_ns, w->server->made_ns);
+    at_most(&w->told.pull_hidden_ns, w->server->made_ns);
     w->iterations++;
     w->cuts = 0;
     server_pushed(w->server, w);
@@ -176,6 +182,8 @@ on_bye(struct session *w, const void *body, size_t n, struct err *err)
     at_most(&m.push_ns, w->server->made_ns);
     at_most(&m.wait_ns, w->server->made_ns);
     at_most(&m.pull_ns, w->server->made_ns);
+    at_most(&m.push_hidden_ns, w->server->made_ns);
+    at_most(&m.pull_hidden_ns, w->server->made_ns);
     w->bye.iterations += m.iterations;
     w->bye.wall_ns += m.wall_ns;
     w->bye.data_ns += m.data_ns;
@@ -183,6 +191,8 @@ on_bye(struct session *w, const void *body, size_t n, struct err *err)
     w->bye.push_ns += m.push_ns;
     w->bye.wait_ns += m.wait_ns;
     w->bye.pull_ns += m.pull_ns;
+    w->bye.push_hidden_ns += m.push_hidden_ns;
+    w->bye.pull_hidden_ns += m.pull_hidden_ns;
     w->has_bye = true;
     server_session_gone(w->server, w);
     return 0;
@@ -205,6 +215,8 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
         w->fetched = true;
         return feeder_start(w->server->feeder, c, body, h->body_len, on_fed, w,
                             err);
+    case MSG_PIECE:
+        return transfer_on_piece(w, h, body, err);
     case MSG_PUSH:
         return on_push(w, h, body, err);
     case MSG_BYE:
@@ -251,13 +263,6 @@ const struct conn_handlers session_handlers = {
     .on_closed = on_closed,
 };
 
-static void
-on_sent(void *ctx, int status)
-{
-    (void)status; /* a failure closes the connection, which is told */
-    store_unref(ctx);
-}
-
 /* The mini-batches as the message has them; `small` when they fit. */
 static struct msg_cursor *
 copy_cursors(const struct share *o, struct msg_cursor *small, size_t n_small,
@@ -302,30 +307,13 @@ pull(struct session *w, struct msg_order *m)
 
     let_go(w);
     if (!w->shared.base || p->slot == STORE_PRIVATE) {
-        m->flags = MSG_ORDER_PARAMS;
+        m->flags = transfer_flag(w);
         return p;
     }
     m->flags = MSG_ORDER_SHARED;
     m->slot = p->slot;
     w->pulled = p;
     return NULL;
-}
-
-static int
-send_params(struct session *w, const struct buf *body, struct params *p,
-            struct err *err)
-{
-    int r;
-
-    if (!p->summed) { /* once for all workers that get this version */
-        p->sum = wire_hash(p->v, vector_bytes(w));
-        p->summed = true;
-    }
-    r = conn_send_summed(w->conn, MSG_ORDER, body->data, body->len, p->v,
-                         vector_bytes(w), p->sum, on_sent, p, err);
-    if (r != 0)
-        store_unref(p);
-    return r;
 }
 
 /* Sends the order that is in w->share. */
@@ -359,11 +347,12 @@ send_order(struct session *w, bool with_params, int64_t held_ns,
         mem_free(step);
     r = buf_ok(&body, err);
     w->ordered_ns = clock_now_ns();
+    transfer_expect(w);
     /* What cannot be sent is a lost connection: on_closed follows. */
     if (r != 0 || conn_is_closing(w->conn)) {
         if (sent)
             store_unref(sent);
-    } else if ((sent ? send_params(w, &body, sent, &why)
+    } else if ((sent ? transfer_params(w, &body, sent, &why)
                      : conn_send(w->conn, MSG_ORDER, body.data, body.len, NULL,
                                  0, NULL, NULL, &why)) != 0) {
         conn_close(w->conn, false);

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/shm.h"
 #include "base/vec.h"
+#include "wire/pieces.h"
 
 #include <ebsp/policy.h>
 
@@ -53,6 +54,17 @@ store_get_fd(const struct store *s)
     return s->shared.fd;
 }
 
+static void
+params_free(struct params *p)
+{
+    if (!p)
+        return;
+    if (p->slot == STORE_PRIVATE)
+        mem_free(p->v);
+    mem_free(p->sum);
+    mem_free(p);
+}
+
 static struct params *
 params_new(struct store *s)
 {
@@ -62,24 +74,17 @@ params_new(struct store *s)
         return NULL;
     p->store = s;
     p->slot = STORE_PRIVATE;
+    p->sum = mem_alloc(s->t->n_floats / PIECE_MAX + 1, sizeof *p->sum);
     if (s->n_used < s->n_slots) {
         p->slot = s->n_used++;
         p->v = (float *)(void *)(s->shared.base + p->slot * stride(s));
-        return p;
+    } else {
+        p->v = mem_alloc_aligned(s->t->n_floats * sizeof(float));
     }
-    p->v = mem_alloc_aligned(s->t->n_floats * sizeof(float));
-    if (p->v)
+    if (p->sum && p->v)
         return p;
-    mem_free(p);
+    params_free(p);
     return NULL;
-}
-
-static void
-params_free(struct params *p)
-{
-    if (p && p->slot == STORE_PRIVATE)
-        mem_free(p->v);
-    mem_free(p);
 }
 
 struct store *
@@ -453,7 +458,7 @@ publish(struct store *s, struct params *p)
         s->now = p;
     }
     p->version = version;
-    p->summed = false;
+    p->n_sums = 0;
 }
 
 int

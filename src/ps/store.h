@@ -27,8 +27,9 @@ struct store;
 struct params {
     float *v; /* segtab.n_floats */
     uint64_t version;
-    uint64_t sum; /* wire_hash of v, when `summed` */
-    bool summed;
+    uint64_t
+        *sum; /* wire_hash of its pieces (wire/pieces.h), of the first ... */
+    size_t n_sums; /* ... so many */
     uint32_t refs;
     uint32_t slot;       /* in the shared memory; STORE_PRIVATE */
     struct store *store; /* whose it is */

@@ -109,11 +109,14 @@ worker_json(const struct session *w)
     json_t *sec = NULL;
 
     if (w->has_bye)
-        sec = json_pack(
-            "{s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "wall", seconds(b->wall_ns),
-            "compute", seconds(b->compute_ns), "data", seconds(b->data_ns),
-            "push", seconds(b->push_ns), "wait", seconds(b->wait_ns), "pull",
-            seconds(b->pull_ns), "other", seconds(b->wall_ns - parts));
+        sec =
+            json_pack("{s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f, s:f}", "wall",
+                      seconds(b->wall_ns), "compute", seconds(b->compute_ns),
+                      "data", seconds(b->data_ns), "push", seconds(b->push_ns),
+                      "wait", seconds(b->wait_ns), "pull", seconds(b->pull_ns),
+                      "other", seconds(b->wall_ns - parts), "push_hidden",
+                      seconds(b->push_hidden_ns), "pull_hidden",
+                      seconds(b->pull_hidden_ns));
     return json_pack(
         "{s:I, s:s, s:I, s:o, s:f, s:f, s:I, s:I, s:i, s:i, s:i}", "rank",
         (json_int_t)w->rank, "host", w->host, "iterations",

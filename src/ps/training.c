@@ -179,6 +179,8 @@ push_event(struct server *s, const struct session *w)
     events_seconds(e, "compute", m->compute_ns);
     events_seconds(e, "push", m->push_ns);
     events_seconds(e, "pull", m->pull_ns);
+    events_seconds(e, "push_hidden", m->push_hidden_ns);
+    events_seconds(e, "pull_hidden", m->pull_hidden_ns);
     events_end(e);
 }
 

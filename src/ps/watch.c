@@ -89,12 +89,15 @@ static bool
 is_deaf(struct server *s, struct session *w, int64_t now)
 {
     size_t queued = conn_get_queued(w->conn);
+    uint64_t sent = conn_get_sent(w->conn);
     int64_t limit = server_faults(s)->silence.most_ns;
     char why[160];
 
-    if (queued == 0 || queued != w->queued || w->moved_ns < s->excused_ns)
+    if (queued == 0 || queued != w->queued || sent != w->sent ||
+        w->moved_ns < s->excused_ns)
         w->moved_ns = now;
     w->queued = queued;
+    w->sent = sent;
     if (now - w->moved_ns <= limit)
         return false;
     str_printf(why, sizeof why,

@@ -204,7 +204,7 @@ compute_share(struct learner *l, struct pupil *p,
                                .n_steps = p->share.n,
                                .step = l->step};
     lend(l, p);
-    r = compute_order(&l->compute, &order, &told, &push, err);
+    r = compute_order(&l->compute, &order, NULL, &told, &push, err);
     take_back(l, p);
     if (r != 0)
         return -1;

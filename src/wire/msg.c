@@ -27,6 +27,7 @@ static const char *const names[] = {
     [MSG_ERROR] = "ERROR",
     [MSG_FETCH] = "FETCH",
     [MSG_DATA] = "DATA",
+    [MSG_PIECE] = "PIECE",
 };
 
 const char *
@@ -123,6 +124,16 @@ msg_put_push(struct buf *b, const struct msg_push *m)
     buf_i64(b, m->push_ns);
     buf_i64(b, m->wait_ns);
     buf_i64(b, m->pull_ns);
+    buf_i64(b, m->push_hidden_ns);
+    buf_i64(b, m->pull_hidden_ns);
+}
+
+void
+msg_put_piece(struct buf *b, const struct msg_piece *m)
+{
+    buf_u64(b, m->iteration);
+    buf_u64(b, m->first);
+    buf_u64(b, m->count);
 }
 
 void
@@ -135,6 +146,8 @@ msg_put_bye(struct buf *b, const struct msg_bye *m)
     buf_i64(b, m->push_ns);
     buf_i64(b, m->wait_ns);
     buf_i64(b, m->pull_ns);
+    buf_i64(b, m->push_hidden_ns);
+    buf_i64(b, m->pull_hidden_ns);
 }
 
 void
@@ -322,7 +335,8 @@ msg_get_order(struct msg_order *m, const void *p, size_t n, struct err *err)
     m->version = rd_u64(&in.r);
     m->flags = rd_u32(&in.r);
     if (in_wrong(&in,
-                 m->flags & ~(uint32_t)(MSG_ORDER_PARAMS | MSG_ORDER_SHARED)))
+                 m->flags & ~(uint32_t)(MSG_ORDER_PARAMS | MSG_ORDER_SHARED |
+                                        MSG_ORDER_PIECES)))
         err_set(err, ERR_PROTO, "ORDER: unknown bits in flags %#" PRIx32,
                 m->flags);
     m->contribution = in_u32(&in, "contribution", 0, EBSP_PUSH_MODEL);
@@ -366,7 +380,7 @@ msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err)
     m->samples = in_u64(&in, "samples", 1, INT64_MAX);
     m->correct = in_u64(&in, "correct", 0, m->samples);
     m->n_steps = in_u32(&in, "n_steps", 1, WIRE_MAX_STEPS);
-    m->flags = in_u32(&in, "flags", 0, MSG_PUSH_SHARED);
+    m->flags = in_u32(&in, "flags", 0, MSG_PUSH_PIECES);
     m->loss = rd_f64(&in.r); /* whatever came out of the network */
     m->norm = rd_f64(&in.r);
     if (in_wrong(&in, m->norm < 0))
@@ -377,6 +391,19 @@ msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err)
     m->push_ns = in_time(&in, "push_ns");
     m->wait_ns = in_time(&in, "wait_ns");
     m->pull_ns = in_time(&in, "pull_ns");
+    m->push_hidden_ns = in_time(&in, "push_hidden_ns");
+    m->pull_hidden_ns = in_time(&in, "pull_hidden_ns");
+    return in_end(&in);
+}
+
+int
+msg_get_piece(struct msg_piece *m, const void *p, size_t n, struct err *err)
+{
+    struct in in = in_init(MSG_PIECE, p, n, err);
+
+    m->iteration = in_u64(&in, "iteration", 1, UINT64_MAX);
+    m->first = in_u64(&in, "first", 0, FRAME_MAX_BULK / sizeof(float));
+    m->count = in_u64(&in, "count", 1, FRAME_MAX_BULK / sizeof(float));
     return in_end(&in);
 }
 
@@ -392,6 +419,8 @@ msg_get_bye(struct msg_bye *m, const void *p, size_t n, struct err *err)
     m->push_ns = in_time(&in, "push_ns");
     m->wait_ns = in_time(&in, "wait_ns");
     m->pull_ns = in_time(&in, "pull_ns");
+    m->push_hidden_ns = in_time(&in, "push_hidden_ns");
+    m->pull_hidden_ns = in_time(&in, "pull_hidden_ns");
     return in_end(&in);
 }
 

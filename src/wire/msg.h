@@ -9,7 +9,9 @@
  *              <------------------  FETCH       (only when it lacks the data)
  *   DATA (+ bytes) -------------->              until all is there
  *              <------------------  READY
- *   ORDER (+ parameters) -------->
+ *   ORDER (+ parameters) -------->              large vectors follow their
+ *   PIECE (+ some of them) ------>              ORDER in pieces, and come in
+ *              <------------------  PIECE         pieces before their PUSH
  *              <------------------  PUSH (+ gradient)     and so on
  *              <------------------  BEAT        (every second, also computing)
  *   STOP       ------------------>
@@ -34,7 +36,8 @@ enum msg_type {
     MSG_BYE,
     MSG_ERROR,
     MSG_FETCH,
-    MSG_DATA
+    MSG_DATA,
+    MSG_PIECE
 };
 const char *msg_name(uint16_t type); /* "ORDER"; "?" when unknown */
 
@@ -81,7 +84,8 @@ struct msg_cursor {
 
 enum {
     MSG_ORDER_PARAMS = 1u << 0, /* bulk holds the parameters */
-    MSG_ORDER_SHARED = 1u << 1  /* they are in `slot` of the shared memory */
+    MSG_ORDER_SHARED = 1u << 1, /* they are in `slot` of the shared memory */
+    MSG_ORDER_PIECES = 1u << 2 /* they follow in pieces, the first ones first */
 };
 
 struct msg_order {
@@ -96,7 +100,12 @@ struct msg_order {
     struct msg_cursor *step;
 };
 
-enum { MSG_PUSH_SHARED = 1u << 0 }; /* no bulk: it is in shared memory */
+/* Where the contribution is. */
+enum {
+    MSG_PUSH_BULK,
+    MSG_PUSH_SHARED, /* in shared memory, where the coordinator reads it */
+    MSG_PUSH_PIECES  /* it has come in pieces, the last ones first */
+};
 
 struct msg_push {
     uint64_t iteration, version; /* of the order it answers */
@@ -104,15 +113,25 @@ struct msg_push {
     uint64_t correct;
     uint32_t n_steps;
     uint32_t flags;
-    double loss;                       /* mean over the samples; may be NaN */
-    double norm;                       /* L2 of the contribution; may be NaN */
-    int64_t data_ns, compute_ns;       /* of this iteration */
-    int64_t push_ns, wait_ns, pull_ns; /* of the previous exchange */
+    double loss;                 /* mean over the samples; may be NaN */
+    double norm;                 /* L2 of the contribution; may be NaN */
+    int64_t data_ns, compute_ns; /* of this iteration */
+    /* Of the exchange before it: how long the worker did nothing else, and how
+     * long something moved while it computed. */
+    int64_t push_ns, wait_ns, pull_ns;
+    int64_t push_hidden_ns, pull_hidden_ns;
+};
+
+/* Some of the numbers of a vector (pieces.h), which are in the bulk. */
+struct msg_piece {
+    uint64_t iteration; /* of the order that they belong to */
+    uint64_t first, count;
 };
 
 struct msg_bye {
     uint64_t iterations;
     int64_t wall_ns, data_ns, compute_ns, push_ns, wait_ns, pull_ns;
+    int64_t push_hidden_ns, pull_hidden_ns;
 };
 
 struct msg_error {
@@ -141,6 +160,7 @@ void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
 void msg_put_ready(struct buf *b, const struct msg_ready *m);
 void msg_put_order(struct buf *b, const struct msg_order *m);
 void msg_put_push(struct buf *b, const struct msg_push *m);
+void msg_put_piece(struct buf *b, const struct msg_piece *m);
 void msg_put_bye(struct buf *b, const struct msg_bye *m);
 void msg_put_error(struct buf *b, const struct msg_error *m);
 void msg_put_fetch(struct buf *b, const struct msg_fetch *m);
@@ -160,6 +180,8 @@ int msg_get_order(struct msg_order *m, const void *p, size_t n,
                   struct err *err);
 void msg_order_release(struct msg_order *m);
 int msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err);
+int msg_get_piece(struct msg_piece *m, const void *p, size_t n,
+                  struct err *err);
 int msg_get_bye(struct msg_bye *m, const void *p, size_t n, struct err *err);
 int msg_get_error(struct msg_error *m, const void *p, size_t n,
                   struct err *err);

@@ -80,7 +80,7 @@ compute_init(struct compute *c, const struct compute_setup *setup,
         return -1;
     c->loader = loader_new(c->data, &c->shards, &c->augment, c->job.seed, err);
     c->net = c->loader ? net_new(c->job.graph, &o, err) : NULL;
-    if (!c->net)
+    if (!c->net || watermark_init(&c->watermark, c->t, err) != 0)
         return -1;
     return setup->shared ? share(c, err) : 0;
 }
@@ -95,6 +95,7 @@ compute_release(struct compute *c)
     optim_free(c->local);
     if (!compute_is_shared(c))
         mem_free(c->push);
+    watermark_release(&c->watermark);
     shm_release(&c->published);
     shm_release(&c->contribution);
     mem_free(c->own);
@@ -161,25 +162,50 @@ prepare_local(struct compute *c, const float **base, struct err *err)
     return 0;
 }
 
+/* The parameters below `end` are about to be read. */
+static int
+on_need(void *ctx, size_t end, struct err *err)
+{
+    struct compute *c = ctx;
+    int64_t start = clock_now_ns();
+    int r = c->flow->need(c->flow->ctx, end, err);
+
+    c->waited_ns += clock_now_ns() - start;
+    return r;
+}
+
+static void
+on_segment(void *ctx, size_t index)
+{
+    struct compute *c = ctx;
+
+    c->flow->final(c->flow->ctx, c->push, watermark_rise(&c->watermark, index));
+}
+
 static int
 one_step(struct compute *c, const struct msg_cursor *at, float *grad,
          struct msg_push *told, struct err *err)
 {
+    bool is_push = grad == c->push;
+    struct net_progress progress = {
+        .need = on_need, .segment = is_push ? on_segment : NULL, .ctx = c};
     struct data_cursor cursor = {.epoch = at->epoch,
                                  .shard = at->shard,
                                  .first = at->first,
                                  .count = at->count};
     struct net_batch b;
     struct net_result r;
-    int64_t start = clock_now_ns(), loaded;
+    int64_t start = clock_now_ns(), loaded, waited = c->waited_ns;
 
     if (loader_train(c->loader, &cursor, &b, err) != 0)
         return -1;
     loaded = clock_now_ns();
-    if (net_step(c->net, &b, c->params, grad, NULL, &r, err) != 0)
+    watermark_clear(&c->watermark);
+    if (net_step(c->net, &b, c->params, grad, c->flow ? &progress : NULL, &r,
+                 err) != 0)
         return -1;
     told->data_ns += loaded - start;
-    told->compute_ns += clock_now_ns() - loaded;
+    told->compute_ns += clock_now_ns() - loaded - (c->waited_ns - waited);
     told->samples += at->count;
     told->correct += r.correct;
     told->loss += r.loss * (double)at->count;
@@ -208,11 +234,13 @@ echo(struct compute *c, const struct msg_order *o, struct msg_push *told)
     told->n_steps = o->n_steps;
     told->loss = told->norm = 1; /* unknown, and nobody cares */
     told->compute_ns = clock_now_ns() - start;
+    told->pull_ns = c->waited_ns;
 }
 
 int
 compute_order(struct compute *c, const struct msg_order *o,
-              struct msg_push *told, const float **push, struct err *err)
+              const struct compute_flow *flow, struct msg_push *told,
+              const float **push, struct err *err)
 {
     bool local = o->contribution != EBSP_PUSH_GRADIENT;
     const float *base = NULL;
@@ -221,12 +249,17 @@ compute_order(struct compute *c, const struct msg_order *o,
     float *grad;
 
     memset(told, 0, sizeof *told);
+    c->flow = flow;
+    c->waited_ns = 0;
     if (need(c, &c->push, err) != 0 ||
         ((local || o->n_steps > 1) && need(c, &c->grad, err) != 0) ||
+        (local && flow && on_need(c, n, err) != 0) ||
         (local && prepare_local(c, &base, err) != 0))
         return -1;
     *push = c->push;
     if (c->echo) {
+        if (flow && on_need(c, n, err) != 0)
+            return -1;
         echo(c, o, told);
         return 0;
     }
@@ -258,5 +291,6 @@ compute_order(struct compute *c, const struct msg_order *o,
     told->loss /= (double)told->samples;
     told->norm = optim_norm(c->t, c->push);
     told->compute_ns += clock_now_ns() - start;
+    told->pull_ns = c->waited_ns;
     return 0;
 }

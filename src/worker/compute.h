@@ -7,8 +7,20 @@
 #include "job/job.h"
 #include "nn/net.h"
 #include "wire/msg.h"
+#include "worker/watermark.h"
 
 struct err;
+
+/* How an order that is being executed meets the rest of the worker; all on the
+ * computing thread. */
+struct compute_flow {
+    /* As in struct net_progress: the parameters may still be on their way. */
+    int (*need)(void *ctx, size_t end, struct err *err);
+    /* The last n floats of the contribution v are final, while the others are
+     * still being computed.  Not called for every kind of order. */
+    void (*final)(void *ctx, const float *v, size_t n);
+    void *ctx;
+};
 
 struct compute {
     struct job job;
@@ -30,6 +42,11 @@ struct compute {
     float *push; /* the contribution; NULL before */
 
     struct shm published, contribution; /* shared with the coordinator */
+
+    /* While an order is executed. */
+    const struct compute_flow *flow; /* NULL: everything is there */
+    int64_t waited_ns;               /* for parameters */
+    struct watermark watermark;
 };
 
 struct compute_setup {
@@ -63,8 +80,11 @@ bool compute_is_shared(const struct compute *c);
 void compute_forget(struct compute *c);
 
 /* Executes an order on the parameters above; fills iteration, version, samples,
- * correct, n_steps, loss, norm, data_ns and compute_ns of `told`, and *push. */
+ * correct, n_steps, loss, norm, data_ns and compute_ns of `told`, pull_ns with
+ * the time that it waited for parameters meanwhile, and *push.  `flow` may be
+ * NULL. */
 int compute_order(struct compute *c, const struct msg_order *o,
-                  struct msg_push *told, const float **push, struct err *err);
+                  const struct compute_flow *flow, struct msg_push *told,
+                  const float **push, struct err *err);
 
 #endif

@@ -5,6 +5,50 @@
 #include "base/clock.h"
 
 static int
+get_piece(struct worker *w, struct piece *x, const struct frame_head *h,
+          const void *body, struct err *err)
+{
+    struct msg_piece m;
+
+    if (msg_get_piece(&m, body, h->body_len, err) != 0)
+        return -1;
+    *x = (struct piece){m.first, m.count};
+    if (m.iteration != w->iteration)
+        return err_set(err, ERR_PROTO, "a piece of another iteration");
+    return 0;
+}
+
+static int
+on_piece_body(struct worker *w, const struct frame_head *h, const void *body,
+              void **bulk, struct err *err)
+{
+    struct piece x;
+
+    if (get_piece(w, &x, h, body, err) != 0 ||
+        pieces_check(&w->coming, &x, err) != 0)
+        return -1;
+    if (h->bulk_len != x.count * sizeof *w->params)
+        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
+                       x.count, (unsigned long long)h->bulk_len);
+    *bulk = w->params + x.first;
+    return 0;
+}
+
+static int
+on_piece(struct worker *w, const struct frame_head *h, const void *body,
+         struct err *err)
+{
+    struct piece x;
+
+    if (get_piece(w, &x, h, body, err) != 0)
+        return -1;
+    pieces_add(&w->coming, &x);
+    w->pulled_ns = clock_now_ns();
+    thinker_feed(w->thinker, w->coming.done);
+    return 0;
+}
+
+static int
 on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
         void **bulk, struct err *err)
 {
@@ -13,11 +57,13 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     (void)c;
     if (h->type == MSG_DATA && w->fetch)
         return fetch_on_body(w->fetch, h, body, bulk, err);
+    if (h->type == MSG_PIECE)
+        return on_piece_body(w, h, body, bulk, err);
     if (h->type != MSG_ORDER)
         return h->bulk_len ? err_set(err, ERR_PROTO, "%s with a bulk",
                                      msg_name(h->type))
                            : 0;
-    if (!w->ready || thinker_is_busy(w->thinker))
+    if (!w->ready || thinker_is_busy(w->thinker) || w->due || w->leaving)
         return err_set(err, ERR_PROTO, "unexpected ORDER");
     if (h->bulk_len != 0 && h->bulk_len != worker_vector_bytes(w))
         return err_set(err, ERR_PROTO, "parameters of %llu bytes, expected %zu",
@@ -34,12 +80,19 @@ choose_params(struct worker *w, const struct frame_head *h,
 {
     bool shared = o->flags & MSG_ORDER_SHARED;
     bool bulk = o->flags & MSG_ORDER_PARAMS;
+    bool pieces = o->flags & MSG_ORDER_PIECES;
+    struct compute *c = thinker_get_compute(w->thinker);
 
-    if (bulk != (h->bulk_len > 0) || (bulk && shared))
+    if (bulk != (h->bulk_len > 0) || bulk + shared + pieces > 1)
         return err_set(err, ERR_PROTO, "ORDER: flags and bulk disagree");
     if (shared)
-        return compute_use_slot(thinker_get_compute(w->thinker), o->slot, err);
-    if (!thinker_get_compute(w->thinker)->params)
+        return compute_use_slot(c, o->slot, err);
+    if (pieces) {
+        w->params = compute_own(c, err);
+        pieces_begin(&w->coming, c->t->n_floats, false);
+        return w->params ? 0 : -1;
+    }
+    if (!c->params)
         return err_set(err, ERR_PROTO,
                        "ORDER: the first one has no "
                        "parameters");
@@ -53,6 +106,7 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
     int64_t first = conn_get_frame_start(c), idle;
     struct msg_order order;
 
+    w->coming = (struct pieces){0};
     if (msg_get_order(&order, body, h->body_len, err) != 0)
         return -1;
     if (choose_params(w, h, &order, err) != 0) {
@@ -72,11 +126,15 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
         idle = 0;
     w->wait_ns = order.held_ns < idle ? order.held_ns : idle;
     w->push_ns += idle - w->wait_ns;
-    w->pull_ns = clock_now_ns() - first;
+    w->ordered_ns = first;
+    w->pulled_ns = clock_now_ns();
+    w->pull_ns = w->pulled_ns - first;
     w->total.push_ns += idle - w->wait_ns;
     w->total.wait_ns += w->wait_ns;
     w->total.pull_ns += w->pull_ns;
-    thinker_order(w->thinker, &order);
+    w->given = false;
+    w->leaving_ns = 0;
+    thinker_order(w->thinker, &order, w->coming.n ? 0 : SIZE_MAX);
     return 0;
 }
 
@@ -102,6 +160,8 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     switch (h->type) {
     case MSG_ORDER:
         return on_order(w, c, h, body, err);
+    case MSG_PIECE:
+        return on_piece(w, h, body, err);
     case MSG_DATA:
         if (w->fetch)
             fetch_on_frame(w->fetch, h);

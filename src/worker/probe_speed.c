@@ -179,7 +179,7 @@ step(struct speed *s, uint64_t i, int64_t *ns, struct err *err)
     const float *push;
 
     at.first = i % (n / at.count) * at.count;
-    if (compute_order(c, &o, &told, &push, err) != 0)
+    if (compute_order(c, &o, NULL, &told, &push, err) != 0)
         return -1;
     *ns = (int64_t)((double)(told.data_ns + told.compute_ns) * s->join->slow);
     return 0;

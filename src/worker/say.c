@@ -73,25 +73,116 @@ on_push_sent(void *ctx, int status)
     w->total.push_ns += w->push_ns;
 }
 
+static void
+send_push(struct worker *w, const float *bulk, size_t n)
+{
+    struct buf body = BUF_INIT(512);
+
+    w->due = false;
+    msg_put_push(&body, &w->push);
+    say(w, MSG_PUSH, &body, bulk, n, on_push_sent);
+}
+
+/* ---- a contribution in pieces -------------------------------------------- */
+
+static void
+on_given(void *ctx)
+{
+    struct worker *w = ctx;
+
+    w->given = true;
+    if (w->due)
+        send_push(w, NULL, 0);
+}
+
+static void
+on_over(void *ctx)
+{
+    struct worker *w = ctx;
+
+    w->leaving_ns = delivery_get_busy_ns(w->leaving, 0);
+    w->leaving = NULL;
+}
+
+/* The last n floats of v can be sent. */
+static void
+send_pieces(struct worker *w, const float *v, size_t n)
+{
+    static const struct delivery_handlers handlers = {.on_given = on_given,
+                                                      .on_over = on_over};
+    struct err err = ERR_INIT;
+
+    if (!w->leaving)
+        w->leaving = delivery_new(w->conn, w->iteration, v,
+                                  worker_vector_bytes(w) / sizeof *v, true,
+                                  &handlers, w, &err);
+    if (w->leaving)
+        delivery_ready(w->leaving, n);
+    else
+        worker_fail(w, &err);
+}
+
+void
+worker_say_pieces(struct worker *w)
+{
+    const float *v;
+    size_t n = thinker_get_final(w->thinker, &v);
+
+    if (n > 0 && w->ready && !w->ending && !w->given &&
+        !conn_is_closing(w->conn))
+        send_pieces(w, v, n);
+}
+
+/* ---- contributions ------------------------------------------------------- */
+
+/* What a PUSH tells is the exchange before its iteration.  What has moved of
+ * the contribution itself so far is hidden behind the computing. */
+static void
+account(struct worker *w)
+{
+    struct msg_push *m = &w->push;
+    int64_t moved;
+
+    w->push_start_ns = w->push_sent_ns = clock_now_ns();
+    w->total.iterations++;
+    w->total.data_ns += m->data_ns;
+    w->total.compute_ns += m->compute_ns;
+    w->total.pull_ns += m->pull_ns;
+    m->push_ns = w->push_ns;
+    m->wait_ns = w->wait_ns;
+    m->pull_ns += w->pull_ns;
+    moved = w->pulled_ns - w->ordered_ns;
+    m->pull_hidden_ns = moved > m->pull_ns ? moved - m->pull_ns : 0;
+    m->push_hidden_ns = w->push_hidden_ns;
+    w->push_hidden_ns = w->leaving
+                            ? delivery_get_busy_ns(w->leaving, w->push_start_ns)
+                            : w->leaving_ns;
+    w->total.pull_hidden_ns += m->pull_hidden_ns;
+    w->total.push_hidden_ns += w->push_hidden_ns;
+}
+
 void
 worker_say_push(struct worker *w)
 {
-    struct buf body = BUF_INIT(512);
-    const float *push;
-    struct msg_push m = *thinker_get_result(w->thinker, &push);
     bool shared = compute_is_shared(thinker_get_compute(w->thinker));
+    size_t n = worker_vector_bytes(w);
+    const float *push;
 
-    m.flags = shared ? MSG_PUSH_SHARED : 0;
-    m.push_ns = w->push_ns;
-    m.wait_ns = w->wait_ns;
-    m.pull_ns = w->pull_ns;
-    w->total.iterations++;
-    w->total.data_ns += m.data_ns;
-    w->total.compute_ns += m.compute_ns;
-    msg_put_push(&body, &m);
-    w->push_start_ns = w->push_sent_ns = clock_now_ns();
-    say(w, MSG_PUSH, &body, shared ? NULL : push,
-        shared ? 0 : worker_vector_bytes(w), on_push_sent);
+    w->push = *thinker_get_result(w->thinker, &push);
+    account(w);
+    if (shared) {
+        w->push.flags = MSG_PUSH_SHARED;
+        send_push(w, NULL, 0);
+    } else if (n <= PIECE_MAX * sizeof *push) {
+        send_push(w, push, n);
+    } else {
+        w->push.flags = MSG_PUSH_PIECES;
+        w->due = true;
+        if (w->given)
+            send_push(w, NULL, 0);
+        else
+            send_pieces(w, push, n / sizeof *push);
+    }
 }
 
 void

@@ -5,6 +5,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "wire/join.h"
+#include "wire/pieces.h"
 
 #define STOP_LIMIT_NS (NS_PER_S / 2)
 
@@ -15,14 +16,19 @@ struct thinker {
     const struct join *join;
     char *blob;
     uv_async_t done;
-    thinker_fn *on_done;
+    const struct thinker_handlers *h;
     void *ctx;
     uv_thread_t thread;
     uv_mutex_t lock;
     uv_cond_t turn;
     enum stage stage; /* guarded by lock */
     bool computing;   /* guarded by lock: also after STAGE_STOP */
-    bool busy;        /* the loop's view */
+    size_t have;      /* guarded by lock: floats of parameters */
+    bool starved;     /* guarded by lock: no more will come ... */
+    bool gave_up;     /* guarded by lock: ... and more was needed */
+    size_t final;     /* guarded by lock: floats of `filled` */
+    const float *filled;
+    bool busy; /* the loop's view */
 
     struct err err; /* these are the thread's while it is busy */
     struct compute compute;
@@ -54,13 +60,51 @@ emulate(struct thinker *t, int64_t start)
     t->told.compute_ns += clock_now_ns() - slept;
 }
 
+/* Until the first `end` floats of the parameters are there. */
+static int
+await(void *ctx, size_t end, struct err *err)
+{
+    struct thinker *t = ctx;
+    bool there;
+
+    uv_mutex_lock(&t->lock);
+    while (t->have < end && !t->starved && t->stage != STAGE_STOP)
+        uv_cond_wait(&t->turn, &t->lock);
+    there = t->have >= end;
+    t->gave_up |= !there;
+    uv_mutex_unlock(&t->lock);
+    return there ? 0 : err_set(err, ERR_SYS, "the parameters do not come");
+}
+
+/* Tells the loop when there is enough to be sent. */
+static void
+publish(void *ctx, const float *v, size_t n)
+{
+    struct thinker *t = ctx;
+    bool enough;
+
+    if (compute_is_shared(&t->compute) || t->compute.t->n_floats <= PIECE_MAX)
+        return;
+    uv_mutex_lock(&t->lock);
+    enough = n >= t->final + PIECE_MIN;
+    if (enough) {
+        t->final = n;
+        t->filled = v;
+    }
+    uv_mutex_unlock(&t->lock);
+    if (enough)
+        uv_async_send(&t->done);
+}
+
 static void
 execute(struct thinker *t)
 {
+    const struct compute_flow flow = {
+        .need = await, .final = publish, .ctx = t};
     int64_t start = clock_now_ns();
 
-    if (compute_order(&t->compute, &t->order, &t->told, &t->push, &t->err) ==
-            0 &&
+    if (compute_order(&t->compute, &t->order, &flow, &t->told, &t->push,
+                      &t->err) == 0 &&
         (t->join->slow > 1.0 || t->join->pace_ms > 0.0))
         emulate(t, start);
 }
@@ -115,17 +159,21 @@ static void
 on_done(uv_async_t *a)
 {
     struct thinker *t = a->data;
-    bool done;
+    enum stage stage;
 
     uv_mutex_lock(&t->lock);
-    done = t->stage == STAGE_DONE;
-    if (done)
+    stage = t->stage;
+    if (stage == STAGE_DONE)
         t->stage = STAGE_IDLE;
+    if (stage == STAGE_DONE && t->gave_up)
+        t->err = (struct err)ERR_INIT;
     uv_mutex_unlock(&t->lock);
-    if (!done)
+    if (stage == STAGE_BUSY)
+        t->h->on_final(t->ctx);
+    if (stage != STAGE_DONE)
         return;
     t->busy = false;
-    t->on_done(t->ctx);
+    t->h->on_done(t->ctx);
 }
 
 static void
@@ -143,7 +191,7 @@ on_closed(uv_handle_t *handle)
 
 struct thinker *
 thinker_new(uv_loop_t *loop, const struct join *j, const char *blob,
-            thinker_fn *fn, void *ctx, struct err *err)
+            const struct thinker_handlers *h, void *ctx, struct err *err)
 {
     struct thinker *t = mem_alloc(1, sizeof *t);
 
@@ -155,7 +203,7 @@ thinker_new(uv_loop_t *loop, const struct join *j, const char *blob,
         return NULL;
     }
     t->join = j;
-    t->on_done = fn;
+    t->h = h;
     t->ctx = ctx;
     t->stage = STAGE_BUSY;
     t->busy = t->computing = true;
@@ -188,22 +236,49 @@ thinker_get_compute(struct thinker *t)
     return &t->compute;
 }
 
-static void
-set_stage(struct thinker *t, enum stage stage)
+void
+thinker_order(struct thinker *t, const struct msg_order *o, size_t have)
 {
+    msg_order_release(&t->order);
+    t->order = *o;
+    t->busy = true;
     uv_mutex_lock(&t->lock);
-    t->stage = stage;
+    t->have = have;
+    t->starved = t->gave_up = false;
+    t->final = 0;
+    t->stage = STAGE_BUSY;
     uv_cond_signal(&t->turn);
     uv_mutex_unlock(&t->lock);
 }
 
 void
-thinker_order(struct thinker *t, const struct msg_order *o)
+thinker_feed(struct thinker *t, size_t have)
 {
-    msg_order_release(&t->order);
-    t->order = *o;
-    t->busy = true;
-    set_stage(t, STAGE_BUSY);
+    uv_mutex_lock(&t->lock);
+    t->have = have;
+    uv_cond_signal(&t->turn);
+    uv_mutex_unlock(&t->lock);
+}
+
+void
+thinker_starve(struct thinker *t)
+{
+    uv_mutex_lock(&t->lock);
+    t->starved = true;
+    uv_cond_signal(&t->turn);
+    uv_mutex_unlock(&t->lock);
+}
+
+size_t
+thinker_get_final(struct thinker *t, const float **v)
+{
+    size_t n;
+
+    uv_mutex_lock(&t->lock);
+    n = t->final;
+    *v = t->filled;
+    uv_mutex_unlock(&t->lock);
+    return n;
 }
 
 const struct msg_push *
@@ -219,8 +294,9 @@ thinker_stop(struct thinker *t)
     int64_t end = clock_now_ns() + STOP_LIMIT_NS, now;
     bool computing;
 
-    set_stage(t, STAGE_STOP);
     uv_mutex_lock(&t->lock);
+    t->stage = STAGE_STOP;
+    uv_cond_signal(&t->turn);
     while (t->computing && (now = clock_now_ns()) < end)
         uv_cond_timedwait(&t->turn, &t->lock, (uint64_t)(end - now));
     computing = t->computing;

@@ -15,28 +15,40 @@ struct err;
 struct join;
 struct thinker;
 
-/* On the loop: the set-up, or an order, is done or has failed. */
-typedef void thinker_fn(void *ctx);
+/* On the loop. */
+struct thinker_handlers {
+    void (*on_done)(void *ctx);  /* the set-up, or an order, or it has failed */
+    void (*on_final)(void *ctx); /* see thinker_get_final */
+};
 
 /* Starts with the set-up.  The join is borrowed.  blob: file with the data set,
  * copied, or NULL: as the join says. */
 struct thinker *thinker_new(uv_loop_t *loop, const struct join *j,
-                            const char *blob, thinker_fn *on_done, void *ctx,
-                            struct err *err);
+                            const char *blob, const struct thinker_handlers *h,
+                            void *ctx, struct err *err);
 bool thinker_is_busy(const struct thinker *t);
 /* What has failed, or ERR_OK; only when it is not busy. */
 const struct err *thinker_get_error(const struct thinker *t);
 /* After the set-up, while it is not busy. */
 struct compute *thinker_get_compute(struct thinker *t);
-/* Takes o->step over; the parameters are in compute.params. */
-void thinker_order(struct thinker *t, const struct msg_order *o);
+/* Takes o->step over.  The parameters are those of `compute`; the first `have`
+ * floats of them are there. */
+void thinker_order(struct thinker *t, const struct msg_order *o, size_t have);
+/* More of them have come: `have` in all. */
+void thinker_feed(struct thinker *t, size_t have);
+/* The rest of them will not come: an order that waits for it comes to its end,
+ * which is no failure, but has no result. */
+void thinker_starve(struct thinker *t);
+/* The last so many floats of the contribution *v that is being computed are
+ * final. */
+size_t thinker_get_final(struct thinker *t, const float **v);
 /* Of the last order; *push stays until the next one. */
 const struct msg_push *thinker_get_result(const struct thinker *t,
                                           const float **push);
-/* No on_done any more.  A step of a large network takes longer than anybody
- * wants to wait for a result that nobody wants: false when it still computes
- * after half a second, and then everything stays in use until the process
- * ends.  True: frees itself on the loop. */
+/* No handler is called any more.  A step of a large network takes longer than
+ * anybody wants to wait for a result that nobody wants: false when it still
+ * computes after half a second, and then everything stays in use until the
+ * process ends.  True: frees itself on the loop. */
 bool thinker_stop(struct thinker *t);
 
 #endif

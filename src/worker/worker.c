@@ -38,6 +38,8 @@ worker_end(struct worker *w, const struct err *why)
     uv_close((uv_handle_t *)&w->retry, NULL);
     uv_close((uv_handle_t *)&w->orphan, NULL);
     fetch_close(w->fetch);
+    if (w->leaving)
+        delivery_stop(w->leaving);
     if (w->conn)
         conn_close(w->conn, true);
 }
@@ -63,11 +65,19 @@ on_thought(void *ctx)
 }
 
 static void
+on_final(void *ctx)
+{
+    worker_say_pieces(ctx);
+}
+
+static void
 start_thinker(struct worker *w, const char *blob)
 {
+    static const struct thinker_handlers h = {.on_done = on_thought,
+                                              .on_final = on_final};
     struct err err = ERR_INIT;
 
-    w->thinker = thinker_new(&w->loop, &w->join, blob, on_thought, w, &err);
+    w->thinker = thinker_new(&w->loop, &w->join, blob, &h, w, &err);
     if (!w->thinker)
         worker_fail(w, &err);
 }
@@ -123,7 +133,12 @@ worker_cut(struct worker *w, const struct err *why)
     struct err e = ERR_INIT;
 
     w->conn = NULL;
-    w->ready = false;
+    w->ready = w->due = false;
+    w->coming = (struct pieces){0};
+    if (w->leaving)
+        delivery_stop(w->leaving);
+    if (w->thinker)
+        thinker_starve(w->thinker);
     if (w->lost_ns == 0) {
         w->lost_ns = now;
         w->retry_ms = RETRY_MS;

@@ -7,6 +7,7 @@
 #include "base/err.h"
 #include "base/habit.h"
 #include "io/conn.h"
+#include "io/deliver.h"
 #include "io/loop.h"
 #include "wire/join.h"
 #include "worker/fetch.h"
@@ -31,9 +32,21 @@ struct worker {
     uint64_t iteration; /* of the last order */
     struct habit silence;
 
+    struct pieces coming; /* parameters of the last order ... */
+    float *params;        /* ... and where they belong */
+    /* The contribution: its pieces, while some are not sent; all were given to
+     * the connection; its PUSH waits for that. */
+    struct delivery *leaving;
+    bool given, due;
+    int64_t leaving_ns; /* how long there were such pieces */
+    struct msg_push push;
+
     int64_t start_ns, ready_ns;
     int64_t push_start_ns, push_sent_ns; /* of the last push */
-    int64_t push_ns, wait_ns, pull_ns;   /* of the last exchange */
+    int64_t push_ns, wait_ns, pull_ns;   /* of the last exchange ... */
+    int64_t push_hidden_ns;              /* ... and while it computed */
+    int64_t ordered_ns, pulled_ns; /* first byte of an order, last one of its
+                                    * parameters */
     struct msg_bye total;
 };
 
@@ -53,6 +66,8 @@ void worker_cut(struct worker *w, const struct err *why);
 void worker_fail(struct worker *w, const struct err *why); /* tells, ends */
 void worker_say_ready(struct worker *w);
 void worker_say_push(struct worker *w);
+/* While it computes: those pieces of the contribution that are final. */
+void worker_say_pieces(struct worker *w);
 void worker_say_fetch(struct worker *w, const struct msg_fetch *m);
 void worker_say_bye(struct worker *w); /* and ends */
 

@@ -76,6 +76,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case MSG_DATA:
         TRY(data);
         break;
+    case MSG_PIECE:
+        TRY(piece);
+        break;
     default:
         return 0;
     }

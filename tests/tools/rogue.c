@@ -151,7 +151,7 @@ answer(struct rogue *r)
     float *copy = mem_alloc(1, n + 4);
     struct msg_push m;
 
-    if (!copy || compute_order(&r->c, &r->order, &m, &push, &err) != 0)
+    if (!copy || compute_order(&r->c, &r->order, NULL, &m, &push, &err) != 0)
         rogue_die(err.text);
     usleep((useconds_t)(r->join.pace_ms * r->join.slow * 1000));
     memcpy(copy, push, n);

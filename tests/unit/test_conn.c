@@ -279,8 +279,8 @@ test_thrown_out(void)
                "frame: bulk of 44 bytes, expected at most 40",
                "bulk over the limit");
     frame_encode(head, MSG_PUSH, NULL, 0, NULL, 0);
-    head[4] = 2;
-    thrown_out(head, sizeof head, "peer speaks protocol 2, this is 1",
+    head[4] = 3;
+    thrown_out(head, sizeof head, "peer speaks protocol 3, this is 2",
                "another version");
 }
 

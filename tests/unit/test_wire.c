@@ -150,10 +150,10 @@ static struct msg_cursor steps[] = {{1, 2, UINT64_C(1) << 40, 128},
                                     {3, 4, 5, 6}};
 static const struct msg_order an_order = {7,    9,   MSG_ORDER_PARAMS, 1,    0,
                                           0.05, 123, ARRAY_LEN(steps), steps};
-static const struct msg_push a_push = {7,    9,  256, 200, 2,  0, 1.5,
-                                       0.25, 10, 20,  30,  40, 50};
+static const struct msg_push a_push = {7,  9,  256, 200, 2,  0,  1.5, 0.25,
+                                       10, 20, 30,  40,  50, 60, 70};
 static const struct msg_ready a_ready = {1, 1000, 3, 4};
-static const struct msg_bye a_bye = {12, 100, 10, 20, 30, 25, 15};
+static const struct msg_bye a_bye = {12, 100, 10, 20, 30, 25, 15, 18, 14};
 static const struct msg_hello a_hello = {.rank = 5,
                                          .life = 2,
                                          .nonce = {1, 2},
@@ -162,6 +162,7 @@ static const struct msg_hello a_hello = {.rank = 5,
                                          .pid = 77};
 static const struct msg_fetch a_fetch = {.data_hash = 7, .offset = 4096};
 static const struct msg_data some_data = {.offset = 4096, .total = 8192};
+static const struct msg_piece a_piece = {7, 4096, 65536};
 static const struct msg_error an_error = {ERR_CONFIG, "layer 7 \"conv3\": no"};
 
 static void
@@ -198,6 +199,9 @@ put(uint16_t type, struct buf *b)
     case MSG_DATA:
         msg_put_data(b, &some_data);
         break;
+    case MSG_PIECE:
+        msg_put_piece(b, &a_piece);
+        break;
     default:
         msg_put_error(b, &an_error);
         break;
@@ -218,6 +222,7 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
         struct msg_error error;
         struct msg_fetch fetch;
         struct msg_data data;
+        struct msg_piece piece;
     } m;
     int rc;
 
@@ -269,6 +274,11 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
         if (rc == 0)
             msg_put_data(again, &m.data);
         break;
+    case MSG_PIECE:
+        rc = msg_get_piece(&m.piece, p, n, e);
+        if (rc == 0)
+            msg_put_piece(again, &m.piece);
+        break;
     default:
         rc = msg_get_error(&m.error, p, n, e);
         if (rc == 0)
@@ -279,8 +289,8 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
 }
 
 static const uint16_t types[] = {
-    MSG_CHALLENGE, MSG_HELLO, MSG_WELCOME, MSG_READY, MSG_ORDER,
-    MSG_PUSH,      MSG_BYE,   MSG_ERROR,   MSG_FETCH, MSG_DATA};
+    MSG_CHALLENGE, MSG_HELLO, MSG_WELCOME, MSG_READY, MSG_ORDER, MSG_PUSH,
+    MSG_BYE,       MSG_ERROR, MSG_FETCH,   MSG_DATA,  MSG_PIECE};
 
 /* In a block of its own, so that a sanitizer sees each byte read beyond it. */
 static int
@@ -413,8 +423,8 @@ test_order_ranges(void)
     WHY(order, iteration = 0, an_order);
     is_str(why, "ORDER: iteration is 0, expected 1 to 18446744073709551615",
            "orders are counted from 1");
-    WHY(order, flags = 4, an_order);
-    is_str(why, "ORDER: unknown bits in flags 0x4", "unknown flag");
+    WHY(order, flags = 8, an_order);
+    is_str(why, "ORDER: unknown bits in flags 0x8", "unknown flag");
     WHY(order, contribution = 3, an_order);
     is_str(why, "ORDER: contribution is 3, expected 0 to 2",
            "unknown contribution");
@@ -504,6 +514,10 @@ test_push_ranges(void)
     ok(strstr(why, "PUSH: wait_ns is -1"), "%s", why);
     WHY(push, pull_ns = -1, a_push);
     ok(strstr(why, "PUSH: pull_ns is -1"), "%s", why);
+    WHY(push, push_hidden_ns = -1, a_push);
+    ok(strstr(why, "PUSH: push_hidden_ns is -1"), "%s", why);
+    WHY(push, pull_hidden_ns = -1, a_push);
+    ok(strstr(why, "PUSH: pull_hidden_ns is -1"), "%s", why);
 }
 
 static void
@@ -518,8 +532,10 @@ test_push_flags(void)
     is_int(msg_get_push(&m, b.data, b.len, &e), 0, "in shared memory");
     is_int(m.flags, MSG_PUSH_SHARED, "is told");
     b.data[36] = 2;
+    is_int(msg_get_push(&m, b.data, b.len, &e), 0, "in pieces");
+    b.data[36] = 3;
     is_int(msg_get_push(&m, b.data, b.len, &e), -1, "unknown flags");
-    is_str(e.text, "PUSH: flags is 2, expected 0 to 1", "why");
+    is_str(e.text, "PUSH: flags is 3, expected 0 to 2", "why");
     buf_release(&b);
 }
 
@@ -536,6 +552,12 @@ test_other_ranges(void)
     ok(strstr(why, "BYE: wall_ns is -1"), "%s", why);
     WHY(bye, pull_ns = INT64_MIN, a_bye);
     ok(strstr(why, "BYE: pull_ns is -9223372036854775808"), "%s", why);
+    WHY(piece, iteration = 0, a_piece);
+    ok(strstr(why, "PIECE: iteration is 0"), "%s", why);
+    WHY(piece, count = 0, a_piece);
+    ok(strstr(why, "PIECE: count is 0"), "%s", why);
+    WHY(piece, first = UINT64_MAX, a_piece);
+    ok(strstr(why, "PIECE: first is 18446744073709551615"), "%s", why);
     WHY(error, code = ERR_OK, an_error);
     is_str(why, "ERROR: code 0 is unknown", "no error is no error");
     WHY(error, code = 11, an_error);
@@ -583,9 +605,9 @@ int
 main(void)
 {
     is_str(msg_name(MSG_CHALLENGE), "CHALLENGE", "first name");
-    is_str(msg_name(MSG_DATA), "DATA", "last name");
+    is_str(msg_name(MSG_PIECE), "PIECE", "last name");
     is_str(msg_name(0), "?", "no message");
-    is_str(msg_name(MSG_DATA + 1), "?", "unknown message");
+    is_str(msg_name(MSG_PIECE + 1), "?", "unknown message");
     is_str(msg_name(65535), "?", "greatest type");
     test_frame_layout();
     test_frame_limits();

@@ -1,0 +1,146 @@
+/* SPDX-License-Identifier: Apache-2.0 */
+/* Vectors of a worker on their way over its connection: parameters to it,
+ * contributions from it.  Short ones are the bulk of their message, others
+ * travel in pieces. */
+#include "base/buf.h"
+#include "io/deliver.h"
+#include "ps/server_impl.h"
+
+static size_t
+n_floats(const struct session *w)
+{
+    return w->server->t->n_floats;
+}
+
+/* ---- parameters ---------------------------------------------------------- */
+
+uint32_t
+transfer_flag(const struct session *w)
+{
+    return n_floats(w) > PIECE_MAX ? MSG_ORDER_PIECES : MSG_ORDER_PARAMS;
+}
+
+static void
+on_over(void *ctx)
+{
+    store_unref(ctx);
+}
+
+static void
+on_sent(void *ctx, int status)
+{
+    (void)status; /* a failure closes the connection, which is told */
+    store_unref(ctx);
+}
+
+/* Once for all workers that get this version.  They are cut alike, from their
+ * beginning on, so nobody asks for one before those that precede it. */
+static uint64_t
+get_sum(void *ctx, const struct piece *x)
+{
+    struct params *p = ctx;
+    size_t k = x->first / PIECE_MAX;
+
+    if (k == p->n_sums)
+        p->sum[p->n_sums++] =
+            wire_hash(p->v + x->first, x->count * sizeof *p->v);
+    return p->sum[k];
+}
+
+int
+transfer_params(struct session *w, const struct buf *order, struct params *p,
+                struct err *err)
+{
+    static const struct delivery_handlers handlers = {.get_sum = get_sum,
+                                                      .on_over = on_over};
+    struct piece all = {0, n_floats(w)};
+    struct delivery *d = NULL;
+    int r;
+
+    if (transfer_flag(w) == MSG_ORDER_PARAMS) {
+        r = conn_send_summed(w->conn, MSG_ORDER, order->data, order->len, p->v,
+                             all.count * sizeof *p->v, get_sum(p, &all),
+                             on_sent, p, err);
+    } else {
+        r = conn_send(w->conn, MSG_ORDER, order->data, order->len, NULL, 0,
+                      NULL, NULL, err);
+        if (r == 0)
+            d = delivery_new(w->conn, w->share.iteration, p->v, all.count,
+                             false, &handlers, p, err);
+        r = d ? 0 : -1;
+        if (d)
+            delivery_ready(d, all.count);
+    }
+    if (r != 0)
+        store_unref(p);
+    return r;
+}
+
+/* ---- contributions ------------------------------------------------------- */
+
+void
+transfer_expect(struct session *w)
+{
+    w->answered = w->share.iteration;
+    pieces_begin(&w->coming, n_floats(w), true);
+}
+
+static int
+get_piece(struct msg_piece *m, struct piece *x, const struct frame_head *h,
+          const void *body, struct err *err)
+{
+    if (msg_get_piece(m, body, h->body_len, err) != 0)
+        return -1;
+    *x = (struct piece){m->first, m->count};
+    return 0;
+}
+
+int
+transfer_on_body(struct session *w, const struct frame_head *h,
+                 const void *body, void **bulk, struct err *err)
+{
+    struct msg_piece m;
+    struct piece x;
+
+    if (get_piece(&m, &x, h, body, err) != 0)
+        return -1;
+    if (m.iteration != w->answered)
+        return err_set(
+            err, ERR_PROTO, "a piece of iteration %llu, expected %llu",
+            (unsigned long long)m.iteration, (unsigned long long)w->answered);
+    if (pieces_check(&w->coming, &x, err) != 0)
+        return -1;
+    if (h->bulk_len != x.count * sizeof *w->push)
+        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
+                       x.count, (unsigned long long)h->bulk_len);
+    *bulk = w->push + x.first;
+    return 0;
+}
+
+int
+transfer_on_piece(struct session *w, const struct frame_head *h,
+                  const void *body, struct err *err)
+{
+    struct msg_piece m;
+    struct piece x;
+
+    if (get_piece(&m, &x, h, body, err) != 0)
+        return -1;
+    pieces_add(&w->coming, &x);
+    return 0;
+}
+
+int
+transfer_check_push(const struct session *w, const struct msg_push *m,
+                    const struct frame_head *h, struct err *err)
+{
+    if ((m->flags == MSG_PUSH_BULK) != (h->bulk_len > 0) ||
+        (m->flags == MSG_PUSH_SHARED && !w->shared.base))
+        return err_set(err, ERR_PROTO, "PUSH: flags and bulk disagree");
+    if (m->flags == MSG_PUSH_PIECES ? !pieces_is_whole(&w->coming)
+                                    : w->coming.done > 0)
+        return err_set(err, ERR_PROTO,
+                       "PUSH: %zu of %zu numbers have come in pieces",
+                       w->coming.done, w->coming.n);
+    return 0;
+}
