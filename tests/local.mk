@@ -108,6 +108,9 @@ BATS_TESTS += tests/bats/chaos.bats
 UNIT_TESTS += tests/unit/test_view tests/unit/test_http
 BATS_TESTS += tests/bats/metrics.bats
 
+# report
+UNIT_TESTS += tests/unit/test_report
+
 # zipline
 UNIT_TESTS += tests/unit/test_zipline
 FUZZERS += tests/fuzz/fuzz_pushes
