@@ -13,6 +13,7 @@ MAN_PODS = \
 	man/ebsp-run.5.pod \
 	man/ebsp-simulate.1.pod \
 	man/ebsp-trace.1.pod \
+	man/ebsp-top.1.pod \
 	man/ebsp-train.1.pod \
 	man/ebsp-zipline.1.pod
 

@@ -105,8 +105,8 @@ FUZZERS += tests/fuzz/fuzz_script
 BATS_TESTS += tests/bats/chaos.bats
 
 # view
-UNIT_TESTS += tests/unit/test_view tests/unit/test_http
-BATS_TESTS += tests/bats/metrics.bats
+UNIT_TESTS += tests/unit/test_view tests/unit/test_http tests/unit/test_top
+BATS_TESTS += tests/bats/metrics.bats tests/bats/top.bats
 
 # report
 UNIT_TESTS += tests/unit/test_report

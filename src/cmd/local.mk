@@ -33,6 +33,11 @@ libebsp_a_SOURCES += \
 	src/cmd/slow.c src/cmd/slow.h \
 	src/cmd/supervise.c src/cmd/supervise.h \
 	src/cmd/trace.c \
+	src/cmd/top.c src/cmd/top.h \
+	src/cmd/top_ask.c \
+	src/cmd/top_screen.c \
+	src/cmd/top_table.c \
+	src/cmd/top_view.c \
 	src/cmd/train.c src/cmd/train.h \
 	src/cmd/train_run.c \
 	src/cmd/train_views.c src/cmd/train_views.h \

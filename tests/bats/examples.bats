@@ -83,6 +83,8 @@ run_to_ask() {
     wait_for run/events.jsonl '"event":"push"'
 }
 @test "the examples of ebsp-ctl(1) run" { run_to_ask; page_runs ebsp-ctl.1.pod; }
+run_to_watch() { blobs_job j.json && "$EBSP" train j.json -q -r run; }
+@test "the examples of ebsp-top(1) run" { run_to_watch; page_runs ebsp-top.1.pod; }
 job_to_disturb() { blobs_job j.json '.checkpoint_every = 1'; }
 @test "the examples of ebsp-chaos(1) run" { job_to_disturb; page_runs ebsp-chaos.1.pod; }
 @test "the examples of ebsp-eval(1) run" { page_runs ebsp-eval.1.pod; }
