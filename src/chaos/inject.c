@@ -20,7 +20,8 @@
 #define HOLD_NS      (NS_PER_S / 2) /* at a time */
 #define GO_ON_MS     10             /* between two of these */
 #define HOLD_POLL_MS 1
-#define LEAST_UNREAD 256 /* bytes: more than signs of life of that time */
+/* Bytes: signs of life of that time have at most 80, a push 136 or more. */
+#define LEAST_UNREAD 100
 #define ANSWER_BYTES ((size_t)64 << 10)
 
 /* ---- whom ---------------------------------------------------------------- */
