@@ -50,7 +50,7 @@ parse(int key, char *arg, struct argp_state *state)
         o->data_dir = arg;
         return 0;
     case OPT_SLOW:
-        return slows_add(&o->slow, arg, state);
+        return emulate_add(&o->emulate, EMULATE_SLOW, arg, state);
     case OPT_JSON:
         o->json = true;
         return 0;
@@ -140,8 +140,11 @@ place(struct check *c, uint32_t *host_of_rank, size_t *node_of_host,
     }
     for (uint32_t rank = 0; rank < c->job.workers; rank++) {
         struct check_node *n = &c->node[node_of_host[host_of_rank[rank]]];
-        double slow = slows_get(&c->options->slow, rank);
+        double slow;
 
+        if (emulation_mean_factor(&c->job.emulation, rank, c->job.seed, &slow,
+                                  err) != 0)
+            return -1;
         n->workers++;
         n->slow = slow > n->slow ? slow : n->slow;
     }
@@ -202,7 +205,7 @@ check_job(const struct check_options *o, struct err *err)
         return -1;
     if (job_set_data_dir(&c.job, o->data_dir, err) == 0 &&
         cluster_init(&c.cluster, &o->cluster, &c.job, err) == 0 &&
-        slows_check(&o->slow, c.job.workers, err) == 0 &&
+        emulate_check(&o->emulate, c.job.workers, err) == 0 &&
         measure_job(&c, err) == 0 && make_nodes(&c, err) == 0 &&
         cluster_make_room((uint32_t)c.n_nodes, c.job.workers, err) == 0 &&
         check_run(&c, err) == 0 && !c.signal) {
@@ -227,9 +230,11 @@ run(int argc, char **argv, struct err *err)
     if (r == 0)
         r = cluster_override(&o.cluster, &o.overrides, err);
     if (r == 0)
+        r = emulate_override(&o.emulate, &o.overrides, err);
+    if (r == 0)
         r = check_job(&o, err);
     overrides_release(&o.overrides);
-    slows_release(&o.slow);
+    emulate_release(&o.emulate);
     return r;
 }
 

@@ -6,8 +6,8 @@
 
 #include "base/err.h"
 #include "cmd/cluster.h"
+#include "cmd/emulate.h"
 #include "cmd/overrides.h"
-#include "cmd/slow.h"
 #include "job/job.h"
 
 #include <stdbool.h>
@@ -18,7 +18,7 @@
 struct check_options {
     const char *job, *data_dir;
     struct overrides overrides;
-    struct slows slow;
+    struct emulate_options emulate;
     struct cluster_options cluster;
     bool json, verbose;
 };
@@ -97,6 +97,7 @@ struct check_node {
     uint32_t workers; /* that would run there */
     bool is_remote;   /* not this machine, so encrypted */
     double slow;      /* emulated */
+    char slow_text[32];
 
     enum check_state state;
     char question[16];

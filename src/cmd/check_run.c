@@ -270,9 +270,10 @@ start(struct running *r, size_t i)
                      .data_hash = c->data_hash,
                      .job_dir = c->job.dir,
                      .job = r->job.data,
-                     .slow = n->slow};
+                     .slow = n->slow_text};
     struct err err = ERR_INIT;
 
+    (void)str_printf(n->slow_text, sizeof n->slow_text, "%.9g", n->slow);
     memcpy(j.key, r->key, sizeof j.key);
     if (launch_start(r->launcher, n->name, &j, NULL, &err) != 0) {
         check_note(&n->findings, CHECK_ERROR, err.code, "start", "", "%s",

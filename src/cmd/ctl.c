@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "io/local.h"
+#include "job/emulation.h"
 #include "job/rundir.h"
 #include "ps/control.h"
 
@@ -27,7 +28,8 @@
 enum { OPT_JSON = 0x100, OPT_SLOTS, OPT_WAIT };
 
 struct ctl {
-    const char *run, *verb, *arg; /* arg: host or rank, or NULL */
+    const char *run, *verb, *arg; /* arg: host, rank ..., or NULL */
+    struct emulation emulation;   /* arg of slow and net, with traces read in */
     double timeout_s;
     uint64_t slots, rank;
     bool json, wait, has_slots;
@@ -77,6 +79,24 @@ make_remove(const struct ctl *c)
                      (json_int_t)c->rank);
 }
 
+static json_t *
+make_slow(const struct ctl *c)
+{
+    return json_pack("{s:s, s:s}", "do", "slow", "what", c->emulation.slow);
+}
+
+static json_t *
+make_pace(const struct ctl *c)
+{
+    return json_pack("{s:s, s:s}", "do", "pace", "what", c->arg);
+}
+
+static json_t *
+make_net(const struct ctl *c)
+{
+    return json_pack("{s:s, s:s}", "do", "net", "what", c->emulation.net);
+}
+
 static void
 print_status(const struct ctl *c, const json_t *a)
 {
@@ -122,6 +142,13 @@ print_remove(const struct ctl *c, const json_t *a)
     printf("worker %llu was told to leave\n", (unsigned long long)c->rank);
 }
 
+static void
+print_emulation(const struct ctl *c, const json_t *a)
+{
+    (void)a;
+    printf("emulated from now on: %s %s\n", c->verb, c->arg);
+}
+
 static const struct verb {
     const char *name;
     const char *arg; /* what it takes, or NULL */
@@ -134,6 +161,9 @@ static const struct verb {
     {"stop", NULL, true, make_stop, print_stop},
     {"add-worker", "HOST", false, make_add, print_add},
     {"remove-worker", "RANK", false, make_remove, print_remove},
+    {"slow", "RANK:FACTOR", false, make_slow, print_emulation},
+    {"pace", "MS", false, make_pace, print_emulation},
+    {"net", "RANK:LINK", false, make_net, print_emulation},
 };
 
 static const struct verb *
@@ -292,11 +322,28 @@ static const struct argp argp = {
     .options = options,
     .parser = parse,
     .args_doc = "RUN status\nRUN checkpoint\nRUN stop\nRUN add-worker HOST\n"
-                "RUN remove-worker RANK",
+                "RUN remove-worker RANK\nRUN slow RANK:FACTOR\nRUN pace MS\n"
+                "RUN net RANK:LINK",
     .doc = "Ask a run that is at work how it is, or tell it what to do. RUN is "
            "its run directory, on this machine."
            "\vSee ebsp-ctl(1).",
 };
+
+/* Here, where the files of traces are. */
+static int
+check_emulation(struct ctl *c, const struct verb *v, struct err *err)
+{
+    enum emulation_key key = v->make == make_slow   ? EMULATE_SLOW
+                             : v->make == make_pace ? EMULATE_PACE
+                                                    : EMULATE_NET;
+    struct err why = ERR_INIT;
+
+    if (*c->arg && emulation_set(&c->emulation, key, c->arg, "", &why) == 0)
+        return 0;
+    return err_set(err, why.code ? why.code : ERR_USAGE,
+                   "%s: expected %s, got \"%s\"%s%s", v->name, v->arg, c->arg,
+                   why.code ? ": " : "", why.text);
+}
 
 /* What belongs to what. */
 static int
@@ -313,6 +360,8 @@ check(struct ctl *c, const struct verb *v, struct err *err)
         return err_set(err, ERR_USAGE, "--wait is for stop only");
     if (c->has_slots && v->make != make_add)
         return err_set(err, ERR_USAGE, "--slots is for add-worker only");
+    if (v->make == make_slow || v->make == make_pace || v->make == make_net)
+        return check_emulation(c, v, err);
     if (v->make == make_remove &&
         (!str_u64(c->arg, &c->rank) || c->rank > UINT32_MAX))
         return err_set(err, ERR_USAGE, "rank \"%s\": expected a number",
@@ -341,6 +390,7 @@ run(int argc, char **argv, struct err *err)
     }
     json_doc_release(&doc);
     buf_release(&answer);
+    emulation_release(&c.emulation);
     return rc;
 }
 

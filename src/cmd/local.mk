@@ -30,7 +30,7 @@ libebsp_a_SOURCES += \
 	src/cmd/report.c \
 	src/cmd/simulate.c src/cmd/simulate.h \
 	src/cmd/simulate_run.c \
-	src/cmd/slow.c src/cmd/slow.h \
+	src/cmd/emulate.c src/cmd/emulate.h \
 	src/cmd/supervise.c src/cmd/supervise.h \
 	src/cmd/trace.c \
 	src/cmd/top.c src/cmd/top.h \

@@ -33,6 +33,13 @@ overrides_flag(struct overrides *o, const char *key, const char *flag,
 }
 
 int
+overrides_add(struct overrides *o, const char *key, const char *value,
+              const char *origin)
+{
+    return add(o, mem_strdup(key), mem_strdup(value), mem_strdup(origin));
+}
+
+int
 overrides_set(struct overrides *o, const char *arg, struct argp_state *state)
 {
     const char *eq = strchr(arg, '=');

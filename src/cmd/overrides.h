@@ -17,6 +17,9 @@ struct overrides {
 /* --FLAG=VALUE stands for a key; its value is checked with the job. */
 int overrides_flag(struct overrides *o, const char *key, const char *flag,
                    const char *value);
+/* The same with the words of the origin; all are copied. */
+int overrides_add(struct overrides *o, const char *key, const char *value,
+                  const char *origin);
 /* --set KEY.PATH=VALUE */
 int overrides_set(struct overrides *o, const char *arg,
                   struct argp_state *state);

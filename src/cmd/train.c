@@ -33,6 +33,7 @@ enum {
     OPT_ECHO,
     OPT_SLOW,
     OPT_PACE,
+    OPT_NET,
     OPT_ON_LOSS,
     OPT_MIN_WORKERS,
     OPT_MAX_WORKERS,
@@ -93,9 +94,18 @@ static const struct argp_option options[] = {
      "their worker is removed",
      2},
     {"slow", OPT_SLOW, "RANK:FACTOR", 0,
-     "emulate: this worker computes FACTOR times slower; may be repeated", 3},
+     "emulate: this worker (or all, or 2-5) computes FACTOR times slower, or "
+     "as "
+     "a distribution says, for example all:lognormal(1,0.3); may be repeated "
+     "(job: emulate.slow)",
+     3},
     {"pace", OPT_PACE, "MS", 0,
-     "emulate: an iteration takes at least MS milliseconds times the factor",
+     "emulate: an iteration takes at least MS milliseconds times the factor "
+     "(job: emulate.pace)",
+     3},
+    {"net", OPT_NET, "RANK:LINK", 0,
+     "emulate: what this worker's connection is like, for example "
+     "all:delay=20,rate=100mbit,loss=1; may be repeated (job: emulate.net)",
      3},
     {"echo", OPT_ECHO, NULL, 0,
      "measure: workers answer at once with a fraction of the parameters "
@@ -108,7 +118,6 @@ static const struct argp_option options[] = {
     {NULL, 0, NULL, 0, NULL, 0},
 };
 
-#define MAX_PACE_MS  1e6
 #define MAX_RESTARTS 1000000
 
 static error_t
@@ -165,14 +174,11 @@ parse(int key, char *arg, struct argp_state *state)
         o->echo = true;
         return 0;
     case OPT_SLOW:
-        return slows_add(&o->slow, arg, state);
+        return emulate_add(&o->emulate, EMULATE_SLOW, arg, state);
     case OPT_PACE:
-        if (!str_f64(arg, &o->pace_ms) ||
-            !(o->pace_ms >= 0 && o->pace_ms <= MAX_PACE_MS))
-            argp_error(state,
-                       "--pace: expected 0 to %g milliseconds, got \"%s\"",
-                       MAX_PACE_MS, arg);
-        return 0;
+        return emulate_add(&o->emulate, EMULATE_PACE, arg, state);
+    case OPT_NET:
+        return emulate_add(&o->emulate, EMULATE_NET, arg, state);
     case 'r':
         o->run_dir = arg;
         return 0;
@@ -331,7 +337,7 @@ run_job(const struct train_options *o, struct err *err)
         return -1;
     if (job_set_data_dir(&t.job, o->data_dir, err) != 0 ||
         cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
-        slows_check(&o->slow, t.job.workers, err) != 0 ||
+        emulate_check(&o->emulate, t.job.workers, err) != 0 ||
         check_enough(&t.job, err) != 0 ||
         (!o->dry_run && check_system(&t, err) != 0) ||
         open_policy(&t.job, &t.policy, err) != 0)
@@ -375,6 +381,8 @@ run(int argc, char **argv, struct err *err)
 
     if (r == 0)
         r = cluster_override(&o.cluster, &o.overrides, err);
+    if (r == 0)
+        r = emulate_override(&o.emulate, &o.overrides, err);
     if (r == 0 && o.supervise && !o.dry_run)
         r = supervise((uint32_t)o.max_coordinator_restarts, &o.supervised, err);
     if (r == 0 && *o.supervised.run) { /* started again */
@@ -384,7 +392,7 @@ run(int argc, char **argv, struct err *err)
     if (r == 0)
         r = run_job(&o, err);
     overrides_release(&o.overrides);
-    slows_release(&o.slow);
+    emulate_release(&o.emulate);
     return r;
 }
 

@@ -4,8 +4,8 @@
 #define EBSP_CMD_TRAIN_H
 
 #include "cmd/cluster.h"
+#include "cmd/emulate.h"
 #include "cmd/overrides.h"
-#include "cmd/slow.h"
 #include "cmd/supervise.h"
 #include "cmd/train_views.h"
 #include "job/job.h"
@@ -19,8 +19,7 @@ struct err;
 struct train_options {
     const char *job, *run_dir, *data_dir, *resume;
     struct overrides overrides;
-    struct slows slow;
-    double pace_ms;
+    struct emulate_options emulate;
     struct cluster_options cluster;
     bool echo;       /* workers do not compute */
     bool no_sharing; /* of memory with workers on this machine */

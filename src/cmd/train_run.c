@@ -244,7 +244,6 @@ make_workers(struct running *r, struct err *err)
 {
     static const struct launch_handlers handlers = {.on_line = on_line,
                                                     .on_exit = on_exit_of};
-    const struct train_options *o = r->t->options;
     struct workers_config c = {.job = &r->t->job,
                                .cluster = &r->t->cluster,
                                .key = r->key,
@@ -252,9 +251,9 @@ make_workers(struct running *r, struct err *err)
                                .local_port = server_get_port(r->server),
                                .remote_port = server_get_remote_port(r->server),
                                .data_hash = r->t->data->hash,
-                               .slow = &o->slow,
-                               .pace_ms = o->pace_ms,
-                               .echo = o->echo};
+                               .emulation = &r->t->job.emulation,
+                               .zero_ns = r->log.start_ns,
+                               .echo = r->t->options->echo};
 
     r->workers = workers_new(&r->loop, &c, &handlers, r, err);
     if (!r->workers)
@@ -427,6 +426,7 @@ run_all(struct running *r, struct err *err)
         .remote_insecure = cluster->options->insecure,
         .starter = &workers_starter,
         .starter_ctx = &r->workers,
+        .emulation = &r->t->job.emulation,
         .events = r->events,
         .log = &r->log,
         .share = !r->t->options->no_sharing && !cluster->options->tls_always,

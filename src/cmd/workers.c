@@ -2,18 +2,27 @@
 #include "cmd/workers.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cluster.h"
-#include "cmd/slow.h"
+#include "job/emulation.h"
 
 #include <signal.h>
 #include <string.h>
 
+/* What a worker emulates: the launcher reads it when the process has greeted,
+ * so it stays until all have ended. */
+struct told {
+    char *slow, *net; /* may be NULL */
+    struct told *next;
+};
+
 struct place {
     char *host; /* NULL: none */
     bool is_remote;
+    struct told *told; /* the newest first */
 };
 
 struct workers {
@@ -89,6 +98,51 @@ workers_describe_host(const struct workers *w, uint32_t rank)
 
 /* ---- processes ----------------------------------------------------------- */
 
+static bool
+is_same(const char *a, const char *b)
+{
+    return a && b ? !strcmp(a, b) : a == b;
+}
+
+static const struct told *
+find_told(struct workers *w, uint32_t rank, struct err *err)
+{
+    struct place *p = &w->place[rank];
+    struct told *t = mem_alloc(1, sizeof *t);
+
+    if (!t) {
+        err_nomem(err);
+        return NULL;
+    }
+    if (emulation_get(w->c.emulation, rank, &t->slow, &t->net, err) != 0) {
+        mem_free(t);
+        return NULL;
+    }
+    if (p->told && is_same(p->told->slow, t->slow) &&
+        is_same(p->told->net, t->net)) {
+        mem_free(t->slow);
+        mem_free(t->net);
+        mem_free(t);
+    } else {
+        t->next = p->told;
+        p->told = t;
+    }
+    return p->told;
+}
+
+static void
+forget_told(struct told *t)
+{
+    struct told *next;
+
+    for (; t; t = next) {
+        next = t->next;
+        mem_free(t->slow);
+        mem_free(t->net);
+        mem_free(t);
+    }
+}
+
 static int
 start_worker(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
              struct err *err)
@@ -97,6 +151,7 @@ start_worker(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
     const struct cluster_options *o = w->c.cluster->options;
     const struct place *p = &w->place[rank];
     bool is_here = host_is_local(p->host);
+    const struct told *told = find_told(w, rank, err);
     struct join j = {.host = p->is_remote ? w->remote : w->local,
                      .port = p->is_remote ? w->c.remote_port : w->c.local_port,
                      .rank = rank,
@@ -110,10 +165,15 @@ start_worker(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
                      .job = w->job.data,
                      .shared = shared != NULL,
                      .echo = w->c.echo,
-                     .slow = slows_get(w->c.slow, rank),
-                     .pace_ms = w->c.pace_ms};
+                     .pace_ms = w->c.emulation->pace_ms,
+                     .seed = w->c.job->seed};
     int r;
 
+    if (!told)
+        return -1;
+    j.slow = told->slow;
+    j.net = told->net;
+    j.age_ms = (double)(clock_now_ns() - w->c.zero_ns) / 1e6;
     memcpy(j.key, w->c.key, sizeof j.key);
     r = launch_start(w->launcher, p->host, &j, shared, err);
     explicit_bzero(j.key, sizeof j.key);
@@ -190,8 +250,10 @@ workers_free(struct workers *w)
 {
     if (!w)
         return;
-    for (size_t i = 0; i < w->n; i++)
+    for (size_t i = 0; i < w->n; i++) {
         mem_free(w->place[i].host);
+        forget_told(w->place[i].told);
+    }
     mem_free(w->place);
     launcher_free(w->launcher);
     buf_release(&w->job);

@@ -11,9 +11,9 @@
 #include <stdint.h>
 
 struct cluster;
+struct emulation;
 struct err;
 struct job;
-struct slows;
 struct workers;
 
 /* Everything is borrowed. */
@@ -24,9 +24,9 @@ struct workers_config {
     const uint8_t *key; /* JOIN_KEY_BYTES */
     const char *local;  /* address where workers here find the server */
     uint16_t local_port, remote_port;
-    const struct slows *slow; /* emulated speeds */
-    double pace_ms;
-    bool echo; /* they do not compute */
+    const struct emulation *emulation; /* as it is when a worker is started */
+    int64_t zero_ns;                   /* when the run began */
+    bool echo;                         /* they do not compute */
 };
 
 /* The ranks of the job are placed, none is started. */

@@ -62,7 +62,7 @@ take_body(struct conn *c, struct err *err)
 
     if (frame_check_body(&c->head, c->raw, c->body, err) < 0)
         return -1;
-    if (c->head.type < MSG_CHALLENGE || c->head.type > MSG_PIECE)
+    if (c->head.type < MSG_CHALLENGE || c->head.type > MSG_LAST)
         return err_set(err, ERR_PROTO, "message of unknown type %u",
                        (unsigned)c->head.type);
     if (h && h->on_body &&

@@ -12,7 +12,9 @@
 
 #include <string.h>
 
-#define MAX_TEXT ((size_t)16 << 20)
+#define MAX_TEXT     ((size_t)16 << 20)
+#define MEAN_OF      1000
+#define MEAN_UNIT_NS 1e8
 
 void
 emulation_release(struct emulation *e)
@@ -256,4 +258,31 @@ emulation_get(const struct emulation *e, uint32_t rank, char **slow, char **net,
     mem_free(*slow);
     mem_free(*net);
     return err_set(err, why.code, "%s", why.text);
+}
+
+int
+emulation_mean_factor(const struct emulation *e, uint32_t rank, uint64_t seed,
+                      double *factor, struct err *err)
+{
+    struct err why = ERR_INIT;
+    char *what = ranked_find(e->slow, rank, &why);
+    struct speeds s;
+    double now_ns = 0;
+    int r = 0;
+
+    *factor = 1;
+    if (why.code != ERR_OK)
+        return err_set(err, why.code, "%s", why.text);
+    if (!what)
+        return 0;
+    r = speeds_parse_one(&s, rank, what, seed, err);
+    mem_free(what);
+    if (r != 0)
+        return -1;
+    for (uint64_t k = 0; k < MEAN_OF; k++)
+        now_ns +=
+            (double)speed_time(s.worker, k, speed_clamp(now_ns), MEAN_UNIT_NS);
+    speeds_release(&s);
+    *factor = now_ns / MEAN_OF / MEAN_UNIT_NS;
+    return 0;
 }

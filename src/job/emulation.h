@@ -29,8 +29,8 @@ void emulation_release(struct emulation *e);
 
 /* Checks one value and puts it in the place of what is there; "" is nothing.
  * trace(FILE) is looked for in `dir` and becomes steps(...), so that *e says
- * everything itself.  ERR_USAGE, which tells the offending text; ERR_SYS or
- * ERR_CONFIG for a trace. */
+ * everything itself; NULL: no file is read.  ERR_USAGE, which tells the
+ * offending text; ERR_SYS or ERR_CONFIG for a trace. */
 int emulation_set(struct emulation *e, enum emulation_key key, const char *text,
                   const char *dir, struct err *err);
 /* The same, but slow and net are put behind what is there, so that they hold
@@ -48,5 +48,9 @@ int emulation_check_ranks(const struct emulation *e, uint32_t n,
 /* What one worker is told, without WHO: new strings (mem_free) or NULL. */
 int emulation_get(const struct emulation *e, uint32_t rank, char **slow,
                   char **net, struct err *err);
+/* The mean factor of a worker's first thousand iterations, of 100 ms each: what
+ * can be said of it in one number.  1: it is not slow. */
+int emulation_mean_factor(const struct emulation *e, uint32_t rank,
+                          uint64_t seed, double *factor, struct err *err);
 
 #endif

@@ -40,6 +40,7 @@ static const char *const job_keys[] = {
     "max_seconds",
     "target_accuracy",
     "faults",
+    "emulate",
     "hosts",
     "origin",
     "$schema",
@@ -162,6 +163,27 @@ fill_defaults(struct job *j, struct err *err)
     return r;
 }
 
+static const char *const emulate_keys[] = {"slow", "pace", "net", NULL};
+
+/* A trace that has been read in is said in the job, too: whoever reads it
+ * elsewhere or later may not find the file. */
+static int
+read_emulate(struct job *j, struct jcur *at, struct err *err)
+{
+    const char *origin = json_doc_origin(&j->doc, "emulate.slow"), *said;
+
+    if (!at->v)
+        return 0;
+    if (jcur_object(at, emulate_keys, err) != 0 ||
+        emulation_parse(&j->emulation, at, j->dir, err) != 0)
+        return -1;
+    said = json_string_value(json_object_get(at->v, "slow"));
+    if (!said || !j->emulation.slow || !strcmp(said, j->emulation.slow))
+        return 0;
+    return job_set_string(j, "emulate.slow", j->emulation.slow,
+                          origin ? origin : "traces read in", err);
+}
+
 /* doc and dir are set; everything else is read from them. */
 static int
 read_job(struct job *j, struct err *err)
@@ -172,6 +194,7 @@ read_job(struct job *j, struct err *err)
     struct jcur assignment = jcur_key(&root, "assignment");
     struct jcur augment = jcur_key(&root, "augment");
     struct jcur faults = jcur_key(&root, "faults");
+    struct jcur emulate = jcur_key(&root, "emulate");
     struct jcur data = jcur_key(&root, "data");
 
     if (read_scalars(j, &root, err) != 0 ||
@@ -184,7 +207,7 @@ read_job(struct job *j, struct err *err)
         augment_config_parse(&j->augment, &augment, graph_get_input(j->graph),
                              err) != 0 ||
         faults_parse(&j->faults, &faults, err) != 0 ||
-        dataset_check(&data, err) != 0)
+        read_emulate(j, &emulate, err) != 0 || dataset_check(&data, err) != 0)
         return -1;
     return fill_defaults(j, err);
 }
@@ -203,15 +226,22 @@ job_parse(struct job *j, const char *name, const char *dir, const char *text,
     return -1;
 }
 
-/* Flags set values in it, whether the job has it or not. */
+/* Flags set values in these, whether the job has them or not. */
 static int
-add_faults(struct job *j, struct err *err)
+add_objects(struct job *j, const char *path, struct err *err)
 {
-    if (!json_is_object(j->doc.root) ||
-        json_object_get(j->doc.root, "faults") ||
-        json_object_set_new(j->doc.root, "faults", json_object()) == 0)
-        return 0;
-    return err_nomem(err);
+    static const char *const names[] = {"faults", "emulate"};
+
+    for (size_t i = 0; i < ARRAY_LEN(names); i++) {
+        size_t n = strlen(names[i]);
+
+        if (strncmp(path, names[i], n) == 0 && path[n] == '.' &&
+            json_is_object(j->doc.root) &&
+            !json_object_get(j->doc.root, names[i]) &&
+            json_object_set_new(j->doc.root, names[i], json_object()) != 0)
+            return err_nomem(err);
+    }
+    return 0;
 }
 
 int
@@ -227,7 +257,7 @@ job_load(struct job *j, const char *path, const struct job_override *o,
     if (json_is_object(j->doc.root))
         json_object_del(j->doc.root, "origin");
     for (size_t i = 0; i < n; i++)
-        if (!strncmp(o[i].path, "faults.", 7) && add_faults(j, err) != 0)
+        if (add_objects(j, o[i].path, err) != 0)
             goto fail;
     for (size_t i = 0; i < n; i++)
         if (json_doc_set(&j->doc, o[i].path, o[i].value, o[i].origin, err) != 0)
@@ -249,6 +279,7 @@ void
 job_release(struct job *j)
 {
     graph_free(j->graph);
+    emulation_release(&j->emulation);
     json_doc_release(&j->doc);
     mem_free(j->dir);
     memset(j, 0, sizeof *j);

@@ -10,6 +10,7 @@
 #include "data/assign.h"
 #include "data/dataset.h"
 #include "data/loader.h"
+#include "job/emulation.h"
 #include "job/faults.h"
 #include "nn/graph.h"
 #include "nn/optim.h"
@@ -41,6 +42,7 @@ struct job {
     struct augment_config augment;
     struct faults faults;
     struct codec_spec compress; /* of pushes */
+    struct emulation emulation;
     enum lr_scaling lr_scaling;
     enum lr_progress progress;
     uint32_t workers, threads, batch, epochs;

@@ -68,8 +68,9 @@ int speeds_parse(struct speeds *s, uint32_t n, const char *spec, uint64_t seed,
 /* What one worker gets from a SPEED without WHO. */
 int speeds_parse_one(struct speeds *s, uint32_t worker, const char *speed,
                      uint64_t seed, struct err *err);
-/* A spec of which trace(FILE) is looked for in `dir` and becomes steps(...), so
- * that it says everything itself.  Not every worker needs an entry. */
+/* A spec of which trace(FILE) is looked for in `dir` (NULL: is refused) and
+ * becomes steps(...), so that it says everything itself.  Not every worker
+ * needs an entry. */
 int speeds_inline(struct buf *to, const char *spec, const char *dir,
                   struct err *err);
 void speeds_release(struct speeds *s);

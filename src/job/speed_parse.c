@@ -103,8 +103,8 @@ read_numbers(struct parser *x, const char *path, const char *text)
         if (end == p || !is_step(v) ||
             (*end && *end != ',' && !isspace((unsigned char)*end)))
             return err_set(x->err, ERR_CONFIG,
-                           "%s:%d: \"%.20s\": expected a number from 0 to %g",
-                           path, line, p, MOST);
+                           "%s:%d: \"%.*s\": expected a number from 0 to %g",
+                           path, line, (int)strcspn(p, " \t\r\n,"), p, MOST);
         if (x->n_steps - first == SPEED_MAX_STEPS)
             return err_set(x->err, ERR_CONFIG, "%s: more than %d numbers", path,
                            SPEED_MAX_STEPS);
@@ -126,6 +126,8 @@ read_trace(struct parser *x)
     char *name, *path;
     int r = -1;
 
+    if (!x->dir)
+        return bad(x, x->p, "no file is read here, expected steps(...)");
     if (close <= x->p || *close != ')')
         return bad(x, x->p, "expected the name of a file and ')'");
     name = mem_printf("%.*s", (int)(close - x->p), x->p);

@@ -216,6 +216,21 @@ do_with_rank(struct control *c, struct local_peer *p,
 }
 
 static void
+do_emulate(struct control *c, struct local_peer *p,
+           const struct control_request *q)
+{
+    enum emulation_key key = q->verb == CONTROL_SLOW   ? EMULATE_SLOW
+                             : q->verb == CONTROL_PACE ? EMULATE_PACE
+                                                       : EMULATE_NET;
+    struct err e = ERR_INIT;
+
+    if (server_emulate(c->server, key, q->text, &e) != 0)
+        local_answer_err(p, &e);
+    else
+        answer_json(p, json_pack("{s:b}", "ok", 1));
+}
+
+static void
 on_request(void *ctx, struct local_peer *p, const char *line, size_t n)
 {
     struct control *c = ctx;
@@ -248,7 +263,13 @@ on_request(void *ctx, struct local_peer *p, const char *line, size_t n)
     case CONTROL_CUT:
         do_with_rank(c, p, &q);
         break;
+    case CONTROL_SLOW:
+    case CONTROL_PACE:
+    case CONTROL_NET:
+        do_emulate(c, p, &q);
+        break;
     }
+    control_request_release(&q);
 }
 
 static void

@@ -30,7 +30,10 @@ enum control_verb {
     CONTROL_STOP,
     CONTROL_ADD_WORKER,
     CONTROL_REMOVE_WORKER,
-    CONTROL_CUT
+    CONTROL_CUT,
+    CONTROL_SLOW,
+    CONTROL_PACE,
+    CONTROL_NET
 };
 
 struct control_request {
@@ -41,12 +44,14 @@ struct control_request {
     char host[CONTROL_HOST_CAP]; /* add-worker */
     uint32_t slots;              /* add-worker: so many of them */
     uint32_t rank;               /* remove-worker, cut */
+    char *text;                  /* slow, pace, net: what to emulate */
 };
 
 /* Any bytes; what is not a request is ERR_PROTO with the reason, a host that
  * cannot be one ERR_USAGE. */
 int control_read(struct control_request *to, const char *line, size_t n,
                  struct err *err);
+void control_request_release(struct control_request *q);
 
 /* Opens the socket; run is the run directory, whose lock the caller has.  The
  * server and the log are borrowed. */

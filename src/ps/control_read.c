@@ -22,6 +22,9 @@ static const struct {
     [CONTROL_ADD_WORKER] = {"add-worker", {"do", "host", "slots"}},
     [CONTROL_REMOVE_WORKER] = {"remove-worker", {"do", "rank"}},
     [CONTROL_CUT] = {"cut", {"do", "rank"}},
+    [CONTROL_SLOW] = {"slow", {"do", "what"}},
+    [CONTROL_PACE] = {"pace", {"do", "what"}},
+    [CONTROL_NET] = {"net", {"do", "what"}},
 };
 
 static int
@@ -59,6 +62,17 @@ read_host(struct control_request *to, const struct jcur *c, struct err *err)
     return 0;
 }
 
+static int
+read_text(struct control_request *to, const struct jcur *c, struct err *err)
+{
+    const char *text;
+
+    if (jcur_str(c, "what", &text, err) != 0)
+        return -1;
+    to->text = mem_strdup(text);
+    return to->text ? 0 : err_nomem(err);
+}
+
 int
 control_read(struct control_request *to, const char *line, size_t n,
              struct err *err)
@@ -85,6 +99,8 @@ control_read(struct control_request *to, const char *line, size_t n,
     if (rc == 0 &&
         (to->verb == CONTROL_REMOVE_WORKER || to->verb == CONTROL_CUT))
         rc = jcur_int(&c, "rank", 0, UINT32_MAX, &rank, &why);
+    if (rc == 0 && to->verb >= CONTROL_SLOW)
+        rc = read_text(to, &c, &why);
     to->slots = (uint32_t)slots;
     to->rank = (uint32_t)rank;
     json_doc_release(&doc);
@@ -93,4 +109,11 @@ control_read(struct control_request *to, const char *line, size_t n,
 fail:
     return err_set(err, why.code == ERR_CONFIG ? ERR_PROTO : why.code, "%s",
                    why.text);
+}
+
+void
+control_request_release(struct control_request *q)
+{
+    mem_free(q->text);
+    q->text = NULL;
 }

@@ -6,6 +6,7 @@ libebsp_a_SOURCES += \
 	src/ps/control_status.c \
 	src/ps/demand.c \
 	src/ps/driver.c \
+	src/ps/emulate.c \
 	src/ps/ending.c \
 	src/ps/feeder.c src/ps/feeder.h \
 	src/ps/guard.c src/ps/guard.h \

@@ -300,7 +300,8 @@ server_session_gone(struct server *s, struct session *w)
 static bool
 shares(const struct server *s, const struct session *w)
 {
-    return s->c.share && s->c.starter->is_here(s->c.starter_ctx, w->rank);
+    return s->c.share && !w->has_link &&
+           s->c.starter->is_here(s->c.starter_ctx, w->rank);
 }
 
 void
@@ -311,6 +312,7 @@ server_session_start(struct server *s, struct session *w)
     w->start_at_ns = 0;
     w->since_ns = clock_now_ns();
     w->used = w->has_process = true;
+    w->has_link = server_has_link(s, w->rank);
     events_begin(s->c.events, w->since_ns, "spawn");
     events_uint(s->c.events, "rank", w->rank);
     events_uint(s->c.events, "life", w->life);

@@ -53,6 +53,7 @@ struct server_config {
     bool remote_insecure;    /* without TLS, because somebody wants it so */
     const struct server_starter *starter; /* of worker processes */
     void *starter_ctx;
+    struct emulation *emulation; /* changed by server_emulate */
     struct events *events;
     struct log *log;
     bool share;               /* memory, with workers that are here */
@@ -84,6 +85,10 @@ int server_add_worker(struct server *s, const char *host, uint32_t *rank,
 int server_remove_worker(struct server *s, uint32_t rank, struct err *err);
 /* Drops its connection, as a network may do at any time. */
 int server_cut_worker(struct server *s, uint32_t rank, struct err *err);
+/* Changes what workers emulate, also of those that are still to be started:
+ * text is put behind what there is (emulation_change).  ERR_USAGE. */
+int server_emulate(struct server *s, enum emulation_key key, const char *text,
+                   struct err *err);
 /* A checkpoint of now; server_get_checkpoint tells when it is written. */
 int server_ask_checkpoint(struct server *s, struct err *err);
 /* How many this session could not write, and why the last one of them. */

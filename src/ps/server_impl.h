@@ -3,6 +3,7 @@
  *   server.c    life, listeners
  *   members.c   who takes part: joining, loss, replacement
  *   demand.c    what people ask of it
+ *   emulate.c   what workers emulate, changed on demand
  *   session.c   frames of one worker
  *   transfer.c  its vectors on their way
  *   training.c  pushes, and what is due after each event
@@ -48,6 +49,8 @@ struct session {
     uint64_t pid;
     bool used;        /* had a process */
     bool has_process; /* that was not reported to have ended */
+
+    bool has_link; /* emulated: everything goes over its connection */
 
     struct share share;    /* its current order */
     float *push;           /* where contributions are received */
@@ -215,6 +218,9 @@ void server_settle(struct server *s);
 bool server_judge(struct server *s, struct session *w);
 /* Decides about rejected pushes that could not be decided before. */
 void server_judge_parked(struct server *s);
+
+/* emulate.c: is the rank to have a link (what cannot be known is none)? */
+bool server_has_link(const struct server *s, uint32_t rank);
 
 /* members.c */
 void server_session_ready(struct server *s, struct session *w);

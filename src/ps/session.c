@@ -306,7 +306,7 @@ pull(struct session *w, struct msg_order *m)
     struct params *p = store_ref(w->server->ledger.store);
 
     let_go(w);
-    if (!w->shared.base || p->slot == STORE_PRIVATE) {
+    if (!w->shared.base || w->has_link || p->slot == STORE_PRIVATE) {
         m->flags = transfer_flag(w);
         return p;
     }

@@ -3,6 +3,7 @@
  * is due after each event.  Every call that feeds the policy has its event, so
  * that a replay can do the same: join, start, push, leave, wake. */
 #include "base/clock.h"
+#include "base/str.h"
 #include "ps/server_impl.h"
 
 #include <math.h>
@@ -166,6 +167,7 @@ push_event(struct server *s, const struct session *w)
 {
     struct events *e = s->c.events;
     const struct msg_push *m = &w->told;
+    char factor[24];
 
     events_begin(e, s->now_ns, "push");
     events_uint(e, "rank", w->rank);
@@ -181,6 +183,9 @@ push_event(struct server *s, const struct session *w)
     events_seconds(e, "pull", m->pull_ns);
     events_seconds(e, "push_hidden", m->push_hidden_ns);
     events_seconds(e, "pull_hidden", m->pull_hidden_ns);
+    if (m->factor &&
+        str_printf(factor, sizeof factor, "%.10g", m->factor / 1000.0))
+        events_json(e, "factor", factor); /* emulated */
     events_end(e);
 }
 

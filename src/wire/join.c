@@ -109,15 +109,16 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
 
     key_to_hex(hex, j->key);
     snprintf(data, sizeof data, "%016" PRIx64, j->data_hash);
-    v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f, s:f,"
-                  " s:b, s:b, s:s*, s:s*}",
-                  "task", tasks[j->task], "host", j->host, "port", (int)j->port,
-                  "rank", (json_int_t)j->rank, "life", (json_int_t)j->life,
-                  "tls", (int)j->tls, "key", hex, "threads",
-                  (json_int_t)j->threads, "job_dir", j->job_dir, "job", j->job,
-                  "slow", j->slow, "pace_ms", j->pace_ms, "shared",
-                  (int)j->shared, "echo", (int)j->echo, "data_dir", j->data_dir,
-                  "push_data", j->push_data ? data : NULL);
+    v = json_pack(
+        "{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f,"
+        " s:f, s:b, s:b, s:I, s:s*, s:s*, s:s*, s:s*}",
+        "task", tasks[j->task], "host", j->host, "port", (int)j->port, "rank",
+        (json_int_t)j->rank, "life", (json_int_t)j->life, "tls", (int)j->tls,
+        "key", hex, "threads", (json_int_t)j->threads, "job_dir", j->job_dir,
+        "job", j->job, "pace_ms", j->pace_ms, "age_ms", j->age_ms, "shared",
+        (int)j->shared, "echo", (int)j->echo, "seed", (json_int_t)j->seed,
+        "slow", j->slow, "net", j->net, "data_dir", j->data_dir, "push_data",
+        j->push_data ? data : NULL);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -175,6 +176,21 @@ copy(const struct jcur *root, const char *key, char **to, struct err *err)
 }
 
 static int
+read_emulation(struct join *j, const struct jcur *root, struct err *err)
+{
+    int64_t seed = 0;
+
+    if ((jcur_has(root, "slow") && copy(root, "slow", &j->slow, err) != 0) ||
+        (jcur_has(root, "net") && copy(root, "net", &j->net, err) != 0) ||
+        jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0 ||
+        jcur_num(root, "age_ms", 0, INFINITY, &j->age_ms, err) != 0 ||
+        jcur_int(root, "seed", 0, INT64_MAX, &seed, err) != 0)
+        return -1;
+    j->seed = (uint64_t)seed;
+    return 0;
+}
+
+static int
 read_fields(struct join *j, const struct jcur *root, struct err *err)
 {
     int64_t port = 0, rank = 0, life = 0, threads = 0;
@@ -196,8 +212,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
         read_push(j, root, err) != 0 ||
         jcur_bool_or(root, "shared", &j->shared, err) != 0 ||
         jcur_bool_or(root, "echo", &j->echo, err) != 0 ||
-        jcur_num(root, "slow", 1, INFINITY, &j->slow, err) != 0 ||
-        jcur_num(root, "pace_ms", 0, INFINITY, &j->pace_ms, err) != 0)
+        read_emulation(j, root, err) != 0)
         return -1;
     if (hex_to_key(j->key, hex) != 0)
         return err_set(err, ERR_PROTO, "stdin: malformed key");
@@ -235,5 +250,7 @@ join_release(struct join *j)
     mem_free(j->data_dir);
     mem_free(j->job_dir);
     mem_free(j->job);
+    mem_free(j->slow);
+    mem_free(j->net);
     memset(j, 0, sizeof *j);
 }

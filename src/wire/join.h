@@ -47,15 +47,21 @@ struct join {
     bool push_data;     /* the coordinator sends the data set ... */
     uint64_t data_hash; /* ... with this hash */
     char *job_dir;
-    char *job;      /* text of the effective job */
+    char *job; /* text of the effective job */
     /* The process has inherited what it shares with the coordinator: the
      * published parameters as JOIN_FD_PARAMS and the memory for its
      * contributions as JOIN_FD_PUSH. */
     bool shared;
-    bool echo;      /* answers orders without computing: what is left of a run
-                     * is what is measured */
-    double slow;    /* emulation: computing takes this times as long, >= 1 */
-    double pace_ms; /* emulation: an iteration takes at least pace * slow */
+    bool echo; /* answers orders without computing: what is left of a run
+                * is what is measured */
+    /* What it emulates (job/emulation.h): a SPEED, or NULL; an iteration takes
+     * at least pace times its factor; a LINK, or NULL; what seeds both; for how
+     * long the run has been there. */
+    char *slow;
+    double pace_ms;
+    char *net;
+    uint64_t seed;
+    double age_ms;
 };
 
 #define JOIN_VERSION_CAP  32

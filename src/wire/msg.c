@@ -28,6 +28,7 @@ static const char *const names[] = {
     [MSG_FETCH] = "FETCH",
     [MSG_DATA] = "DATA",
     [MSG_PIECE] = "PIECE",
+    [MSG_EMULATE] = "EMULATE",
 };
 
 const char *
@@ -126,6 +127,7 @@ msg_put_push(struct buf *b, const struct msg_push *m)
     buf_i64(b, m->pull_ns);
     buf_i64(b, m->push_hidden_ns);
     buf_i64(b, m->pull_hidden_ns);
+    buf_u32(b, m->factor);
 }
 
 void
@@ -393,6 +395,7 @@ msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err)
     m->pull_ns = in_time(&in, "pull_ns");
     m->push_hidden_ns = in_time(&in, "push_hidden_ns");
     m->pull_hidden_ns = in_time(&in, "pull_hidden_ns");
+    m->factor = rd_u32(&in.r);
     return in_end(&in);
 }
 

@@ -14,6 +14,7 @@
  *              <------------------  PIECE         pieces before their PUSH
  *              <------------------  PUSH (+ gradient)     and so on
  *              <------------------  BEAT        (every second, also computing)
+ *   EMULATE    ------------------>              at any time
  *   STOP       ------------------>
  *              <------------------  BYE
  *   either side: ERROR, then close */
@@ -37,7 +38,9 @@ enum msg_type {
     MSG_ERROR,
     MSG_FETCH,
     MSG_DATA,
-    MSG_PIECE
+    MSG_PIECE,
+    MSG_EMULATE,
+    MSG_LAST = MSG_EMULATE
 };
 const char *msg_name(uint16_t type); /* "ORDER"; "?" when unknown */
 
@@ -120,6 +123,7 @@ struct msg_push {
      * long something moved while it computed. */
     int64_t push_ns, wait_ns, pull_ns;
     int64_t push_hidden_ns, pull_hidden_ns;
+    uint32_t factor; /* emulated, in thousandths; 0: it was 1 */
 };
 
 /* Some of the numbers of a vector (pieces.h), which are in the bulk. */
@@ -154,6 +158,13 @@ struct msg_data {
     uint64_t total;  /* bytes of the whole blob */
 };
 
+/* What the worker is to emulate from now on, all of it: job/emulation.h. */
+struct msg_emulate {
+    double pace_ms;
+    const char *slow, *net; /* not ended by a zero; in the body that was read */
+    uint32_t slow_len, net_len; /* 0: nothing */
+};
+
 void msg_put_challenge(struct buf *b, const struct msg_challenge *m);
 void msg_put_hello(struct buf *b, const struct msg_hello *m);
 void msg_put_welcome(struct buf *b, const struct msg_welcome *m);
@@ -165,6 +176,7 @@ void msg_put_bye(struct buf *b, const struct msg_bye *m);
 void msg_put_error(struct buf *b, const struct msg_error *m);
 void msg_put_fetch(struct buf *b, const struct msg_fetch *m);
 void msg_put_data(struct buf *b, const struct msg_data *m);
+void msg_put_emulate(struct buf *b, const struct msg_emulate *m);
 
 /* ERR_PROTO naming message and field.  BEAT and STOP have empty bodies. */
 int msg_get_challenge(struct msg_challenge *m, const void *p, size_t n,
@@ -188,5 +200,7 @@ int msg_get_error(struct msg_error *m, const void *p, size_t n,
 int msg_get_fetch(struct msg_fetch *m, const void *p, size_t n,
                   struct err *err);
 int msg_get_data(struct msg_data *m, const void *p, size_t n, struct err *err);
+int msg_get_emulate(struct msg_emulate *m, const void *p, size_t n,
+                    struct err *err);
 
 #endif

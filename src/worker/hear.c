@@ -166,6 +166,8 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
         if (w->fetch)
             fetch_on_frame(w->fetch, h);
         return 0;
+    case MSG_EMULATE:
+        return worker_on_emulate(w, body, h->body_len, err);
     case MSG_STOP:
         worker_say_bye(w);
         return 0;

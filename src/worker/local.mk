@@ -1,6 +1,7 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
 	src/worker/compute.c src/worker/compute.h \
+	src/worker/emulator.c src/worker/emulator.h \
 	src/worker/fetch.c src/worker/fetch.h \
 	src/worker/greet.c src/worker/greet.h \
 	src/worker/hear.c \
@@ -8,6 +9,7 @@ libebsp_a_SOURCES += \
 	src/worker/probe_link.c \
 	src/worker/probe_machine.c \
 	src/worker/probe_speed.c \
+	src/worker/retune.c \
 	src/worker/say.c \
 	src/worker/thinker.c src/worker/thinker.h \
 	src/worker/watermark.c src/worker/watermark.h \

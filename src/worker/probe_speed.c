@@ -6,6 +6,7 @@
 #include "base/fs.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "base/str.h"
 #include "worker/compute.h"
 #include "worker/fetch.h"
 #include "worker/probe_impl.h"
@@ -26,6 +27,7 @@ struct speed {
     struct compute compute;
     bool opened; /* compute_release is due */
     bool ready;
+    double factor; /* emulated: the mean is all that is told */
     int64_t step_ns[MAX_STEPS];
 };
 
@@ -34,10 +36,13 @@ speed_new(const struct join *j, struct err *err)
 {
     struct speed *s = mem_alloc(1, sizeof *s);
 
-    if (!s)
+    if (!s) {
         err_nomem(err);
-    else
-        s->join = j;
+        return NULL;
+    }
+    s->join = j;
+    if (!j->slow || !str_f64(j->slow, &s->factor))
+        s->factor = 1;
     return s;
 }
 
@@ -181,7 +186,7 @@ step(struct speed *s, uint64_t i, int64_t *ns, struct err *err)
     at.first = i % (n / at.count) * at.count;
     if (compute_order(c, &o, NULL, &told, &push, err) != 0)
         return -1;
-    *ns = (int64_t)((double)(told.data_ns + told.compute_ns) * s->join->slow);
+    *ns = (int64_t)((double)(told.data_ns + told.compute_ns) * s->factor);
     return 0;
 }
 

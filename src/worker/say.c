@@ -164,7 +164,9 @@ account(struct worker *w)
 void
 worker_say_push(struct worker *w)
 {
-    bool shared = compute_is_shared(thinker_get_compute(w->thinker));
+    /* Through a link that is emulated everything goes. */
+    bool shared = compute_is_shared(thinker_get_compute(w->thinker)) &&
+                  !conn_has_link(w->conn);
     size_t n = worker_vector_bytes(w);
     const float *push;
 

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "wire/join.h"
 #include "wire/pieces.h"
+#include "worker/emulator.h"
 
 #define STOP_LIMIT_NS (NS_PER_S / 2)
 
@@ -21,12 +22,13 @@ struct thinker {
     uv_thread_t thread;
     uv_mutex_t lock;
     uv_cond_t turn;
-    enum stage stage; /* guarded by lock */
-    bool computing;   /* guarded by lock: also after STAGE_STOP */
-    size_t have;      /* guarded by lock: floats of parameters */
-    bool starved;     /* guarded by lock: no more will come ... */
-    bool gave_up;     /* guarded by lock: ... and more was needed */
-    size_t final;     /* guarded by lock: floats of `filled` */
+    enum stage stage;         /* guarded by lock */
+    bool computing;           /* guarded by lock: also after STAGE_STOP */
+    struct emulator emulator; /* guarded by lock */
+    size_t have;              /* guarded by lock: floats of parameters */
+    bool starved;             /* guarded by lock: no more will come ... */
+    bool gave_up;             /* guarded by lock: ... and more was needed */
+    size_t final;             /* guarded by lock: floats of `filled` */
     const float *filled;
     bool busy; /* the loop's view */
 
@@ -39,25 +41,30 @@ struct thinker {
 
 /* ---- the thread ---------------------------------------------------------- */
 
-/* Emulated slowness: computing takes `slow` times as long, an iteration at
- * least pace * slow (each step of an order is one).  Ends early when the worker
- * is to stop. */
+/* Sleeps as long as a slower machine would compute.  Ends early when the worker
+ * is to stop, and earlier or later when something else is to be emulated. */
 static void
 emulate(struct thinker *t, int64_t start)
 {
-    double slow = t->join->slow, want;
-    int64_t end, now = clock_now_ns(), slept = now;
+    int64_t now = clock_now_ns(), end;
+    struct emulator_order o = {.iteration = t->order.iteration,
+                               .n_steps = t->order.n_steps,
+                               .start_ns = start,
+                               .computed_ns = now,
+                               .compute_ns = t->told.compute_ns};
+    double factor = 1;
 
-    want = (double)(t->told.compute_ns) * (slow - 1.0);
-    end = now + (int64_t)want;
-    want = t->join->pace_ms * slow * 1e6 * t->order.n_steps;
-    if (start + (int64_t)want > end)
-        end = start + (int64_t)want;
     uv_mutex_lock(&t->lock);
-    while (t->stage != STAGE_STOP && (now = clock_now_ns()) < end)
+    for (;;) {
+        end = emulator_get_end(&t->emulator, &o, &factor);
+        now = clock_now_ns();
+        if (t->stage == STAGE_STOP || now >= end)
+            break;
         uv_cond_timedwait(&t->turn, &t->lock, (uint64_t)(end - now));
+    }
     uv_mutex_unlock(&t->lock);
-    t->told.compute_ns += clock_now_ns() - slept;
+    t->told.compute_ns += now - o.computed_ns;
+    t->told.factor = emulator_round(factor);
 }
 
 /* Until the first `end` floats of the parameters are there. */
@@ -104,8 +111,7 @@ execute(struct thinker *t)
     int64_t start = clock_now_ns();
 
     if (compute_order(&t->compute, &t->order, &flow, &t->told, &t->push,
-                      &t->err) == 0 &&
-        (t->join->slow > 1.0 || t->join->pace_ms > 0.0))
+                      &t->err) == 0)
         emulate(t, start);
 }
 
@@ -181,6 +187,7 @@ on_closed(uv_handle_t *handle)
 {
     struct thinker *t = handle->data;
 
+    emulator_release(&t->emulator);
     msg_order_release(&t->order);
     compute_release(&t->compute);
     uv_cond_destroy(&t->turn);
@@ -191,7 +198,8 @@ on_closed(uv_handle_t *handle)
 
 struct thinker *
 thinker_new(uv_loop_t *loop, const struct join *j, const char *blob,
-            const struct thinker_handlers *h, void *ctx, struct err *err)
+            int64_t zero_ns, const struct thinker_handlers *h, void *ctx,
+            struct err *err)
 {
     struct thinker *t = mem_alloc(1, sizeof *t);
 
@@ -200,6 +208,12 @@ thinker_new(uv_loop_t *loop, const struct join *j, const char *blob,
     if (!t || (blob && !t->blob)) {
         mem_free(t);
         err_nomem(err);
+        return NULL;
+    }
+    emulator_init(&t->emulator, j->rank, j->seed, zero_ns);
+    if (emulator_set(&t->emulator, j->slow, j->pace_ms, err) != 0) {
+        mem_free(t->blob);
+        mem_free(t);
         return NULL;
     }
     t->join = j;
@@ -249,6 +263,19 @@ thinker_order(struct thinker *t, const struct msg_order *o, size_t have)
     t->stage = STAGE_BUSY;
     uv_cond_signal(&t->turn);
     uv_mutex_unlock(&t->lock);
+}
+
+int
+thinker_emulate(struct thinker *t, const char *slow, double pace_ms,
+                struct err *err)
+{
+    int r;
+
+    uv_mutex_lock(&t->lock);
+    r = emulator_set(&t->emulator, slow, pace_ms, err);
+    uv_cond_signal(&t->turn); /* who sleeps thinks about it again */
+    uv_mutex_unlock(&t->lock);
+    return r;
 }
 
 void

@@ -22,10 +22,11 @@ struct thinker_handlers {
 };
 
 /* Starts with the set-up.  The join is borrowed.  blob: file with the data set,
- * copied, or NULL: as the join says. */
+ * copied, or NULL: as the join says.  zero_ns: when the run began. */
 struct thinker *thinker_new(uv_loop_t *loop, const struct join *j,
-                            const char *blob, const struct thinker_handlers *h,
-                            void *ctx, struct err *err);
+                            const char *blob, int64_t zero_ns,
+                            const struct thinker_handlers *h, void *ctx,
+                            struct err *err);
 bool thinker_is_busy(const struct thinker *t);
 /* What has failed, or ERR_OK; only when it is not busy. */
 const struct err *thinker_get_error(const struct thinker *t);
@@ -42,6 +43,10 @@ void thinker_starve(struct thinker *t);
 /* The last so many floats of the contribution *v that is being computed are
  * final. */
 size_t thinker_get_final(struct thinker *t, const float **v);
+/* From now on, also for an order that is being computed; slow: a SPEED
+ * (job/speed.h), or NULL. */
+int thinker_emulate(struct thinker *t, const char *slow, double pace_ms,
+                    struct err *err);
 /* Of the last order; *push stays until the next one. */
 const struct msg_push *thinker_get_result(const struct thinker *t,
                                           const float **push);

@@ -77,7 +77,7 @@ start_thinker(struct worker *w, const char *blob)
                                               .on_final = on_final};
     struct err err = ERR_INIT;
 
-    w->thinker = thinker_new(&w->loop, &w->join, blob, &h, w, &err);
+    w->thinker = thinker_new(&w->loop, &w->join, blob, w->zero_ns, &h, w, &err);
     if (!w->thinker)
         worker_fail(w, &err);
 }
@@ -175,6 +175,7 @@ on_connected(void *ctx, struct conn *c, const struct err *why)
     w->conn = c;
     w->heard_ns = w->excused_ns = clock_now_ns();
     conn_set_handlers(c, &worker_handlers, w);
+    worker_set_link(w);
     uv_timer_start(&w->beat, on_beat, BEAT_MS, BEAT_MS);
     if (w->fetch) {
         fetch_resume(w->fetch);
@@ -301,6 +302,7 @@ worker_run(bool *computing, struct err *err)
         mem_free(w);
         return -1;
     }
+    w->zero_ns = clock_now_ns() - (int64_t)(w->join.age_ms * 1e6);
     r = w->join.task == JOIN_PROBE ? probe_run(&w->join, err)
                                    : talk(w, computing, err);
     if (*computing) /* everything is still in use */

@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the talking thread share: worker.c (life, connections),
- * say.c (frames to the coordinator), hear.c (frames from it). */
+ * say.c (frames to the coordinator), hear.c (frames from it), retune.c (what
+ * is emulated). */
 #ifndef EBSP_WORKER_WORKER_IMPL_H
 #define EBSP_WORKER_WORKER_IMPL_H
 
@@ -42,6 +43,7 @@ struct worker {
     struct msg_push push;
 
     int64_t start_ns, ready_ns;
+    int64_t zero_ns;                     /* when the run began */
     int64_t push_start_ns, push_sent_ns; /* of the last push */
     int64_t push_ns, wait_ns, pull_ns;   /* of the last exchange ... */
     int64_t push_hidden_ns;              /* ... and while it computed */
@@ -70,6 +72,11 @@ void worker_say_push(struct worker *w);
 void worker_say_pieces(struct worker *w);
 void worker_say_fetch(struct worker *w, const struct msg_fetch *m);
 void worker_say_bye(struct worker *w); /* and ends */
+
+/* retune.c: another emulation; the link of a new connection */
+int worker_on_emulate(struct worker *w, const void *body, size_t n,
+                      struct err *err);
+void worker_set_link(struct worker *w);
 
 /* hear.c */
 extern const struct conn_handlers worker_handlers;

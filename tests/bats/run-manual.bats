@@ -62,7 +62,7 @@ told() {
     [ -z "$(comm -13 page seen)" ] || { comm -13 page seen && return 1; }
     # and all but these have happened here
     comm -23 page seen | grep -vxE -e 'note name|checkpoint_failed .*' \
-        -e '(lost|leave|retry) .*' -e 'release (keep|lr_factor|batch|rest)' | diff - /dev/null
+        -e '(lost|leave|retry|emulate) .*' -e 'release (keep|lr_factor|batch|rest)' | diff - /dev/null
 }
 
 @test "summary.json has the keys that the page tells" {

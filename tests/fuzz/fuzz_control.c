@@ -22,7 +22,8 @@ expect(int holds)
 static void
 check_request(const struct control_request *q)
 {
-    expect(q->verb <= CONTROL_CUT);
+    expect(q->verb <= CONTROL_NET);
+    expect(!q->text == (q->verb < CONTROL_SLOW));
     expect(q->wait_s >= 0 && q->wait_s <= CONTROL_MAX_WAIT);
     expect(q->slots >= 1 && q->slots <= CONTROL_MAX_SLOTS);
     expect(memchr(q->host, '\0', sizeof q->host) != NULL);
@@ -58,10 +59,12 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     struct control_request q;
     struct err err = ERR_INIT;
 
-    if (control_read(&q, (const char *)data, size, &err) == 0)
+    if (control_read(&q, (const char *)data, size, &err) == 0) {
         check_request(&q);
-    else
+        control_request_release(&q);
+    } else {
         expect(err.code != ERR_OK && *err.text);
+    }
     print_answer((const char *)data, size);
     return 0;
 }

@@ -79,6 +79,9 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
     case MSG_PIECE:
         TRY(piece);
         break;
+    case MSG_EMULATE:
+        TRY(emulate);
+        break;
     default:
         return 0;
     }

@@ -153,7 +153,8 @@ answer(struct rogue *r)
 
     if (!copy || compute_order(&r->c, &r->order, NULL, &m, &push, &err) != 0)
         rogue_die(err.text);
-    usleep((useconds_t)(r->join.pace_ms * r->join.slow * 1000));
+    usleep((useconds_t)(r->join.pace_ms * 1000 *
+                        (r->join.slow ? strtod(r->join.slow, NULL) : 1)));
     memcpy(copy, push, n);
     if (due)
         rogue_spoil(r, &m, &n);

@@ -43,6 +43,14 @@ test_requests(void)
     ok(!read_text(&q, "{\"do\":\"cut\",\"rank\":1}", &e) &&
            q.verb == CONTROL_CUT && q.rank == 1,
        "cut");
+    ok(!read_text(&q, "{\"do\":\"slow\",\"what\":\"2:5\"}", &e) &&
+           q.verb == CONTROL_SLOW && !strcmp(q.text, "2:5"),
+       "slow");
+    control_request_release(&q);
+    ok(!read_text(&q, "{\"do\":\"net\",\"what\":\"all:none\"}", &e) &&
+           q.verb == CONTROL_NET && !strcmp(q.text, "all:none"),
+       "net");
+    control_request_release(&q);
 }
 
 static void
@@ -57,13 +65,16 @@ test_refused(void)
         {"{}", "do: expected a string, got nothing"},
         {"{\"do\":1}", "do: expected a string, got 1"},
         {"{\"do\":\"halt\"}", "expected one of status, checkpoint, stop, "
-                              "add-worker, remove-worker, cut, got \"halt\""},
+                              "add-worker, remove-worker, cut, slow, pace, "
+                              "net, got \"halt\""},
         {"{\"do\":\"status\",\"rank\":1}", "rank: unknown key"},
         {"{\"do\":\"stop\",\"wiat\":1}", "did you mean \"wait\"?"},
         {"{\"do\":\"stop\",\"do\":\"stop\"}", "duplicate"},
         {"{\"do\":\"stop\"} {}", "end of file expected"},
         {"{\"do\":\"stop\",\"wait\":-1}", "a number from 0 to 86400"},
         {"{\"do\":\"stop\",\"wait\":true}", "a number from 0 to 86400"},
+        {"{\"do\":\"pace\"}", "what: expected a string, got nothing"},
+        {"{\"do\":\"pace\",\"what\":40}", "what: expected a string, got 40"},
         {"{\"do\":\"remove-worker\"}", "rank: expected an integer"},
         {"{\"do\":\"remove-worker\",\"rank\":-1}", "from 0 to 4294967295"},
         {"{\"do\":\"remove-worker\",\"rank\":1.0}", "got 1.0"},

@@ -260,7 +260,7 @@ static void
 join_round_trip(void)
 {
     char host[] = "127.0.0.1", dir[] = "/x", job[] = "{\"a\": \"\\u00e9\"}";
-    char data_dir[] = "data";
+    char data_dir[] = "data", slow[] = "uniform(1,2)";
     struct join j = {.host = host,
                      .port = 4711,
                      .rank = 7,
@@ -272,8 +272,10 @@ join_round_trip(void)
                      .data_hash = UINT64_C(0xfedcba9876543210),
                      .job_dir = dir,
                      .job = job,
-                     .slow = 2.5,
-                     .pace_ms = 10};
+                     .slow = slow,
+                     .pace_ms = 10,
+                     .seed = 77,
+                     .age_ms = 1.5};
     struct buf b = BUF_INIT(JOIN_MAX_BYTES);
     struct err e = ERR_INIT;
     struct join k;
@@ -289,8 +291,9 @@ join_round_trip(void)
        "head tells the length");
     ok(join_decode(&k, b.data + head + 1, n, &e) == 0, "decode %s", e.text);
     ok(!memcmp(k.key, j.key, sizeof k.key) && k.port == 4711 && k.rank == 7 &&
-           k.life == 3 && k.tls && k.slow == 2.5 && !strcmp(k.job, job) &&
-           k.push_data && k.data_hash == j.data_hash &&
+           k.life == 3 && k.tls && !strcmp(k.slow, slow) && !k.net &&
+           k.pace_ms == 10 && k.seed == 77 && k.age_ms == 1.5 &&
+           !strcmp(k.job, job) && k.push_data && k.data_hash == j.data_hash &&
            !strcmp(k.data_dir, data_dir),
        "the same");
     is_int(k.task, JOIN_TRAIN, "to train, unless something else is said");

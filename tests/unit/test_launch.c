@@ -70,8 +70,7 @@ join_of(uint32_t rank, uint32_t life)
                      .life = life,
                      .threads = 1,
                      .job_dir = dir,
-                     .job = job,
-                     .slow = 1.0};
+                     .job = job};
 
     j.key[31] = 0xab;
     return j;

@@ -2,8 +2,8 @@
 /* The parts of the simulator that arithmetic can check. */
 #include "base/err.h"
 #include "base/rng.h"
-#include "sim/heap.h"
 #include "job/speed.h"
+#include "sim/heap.h"
 #include "tap.h"
 
 #include <math.h>

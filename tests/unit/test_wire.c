@@ -151,7 +151,7 @@ static struct msg_cursor steps[] = {{1, 2, UINT64_C(1) << 40, 128},
 static const struct msg_order an_order = {7,    9,   MSG_ORDER_PARAMS, 1,    0,
                                           0.05, 123, ARRAY_LEN(steps), steps};
 static const struct msg_push a_push = {7,  9,  256, 200, 2,  0,  1.5, 0.25,
-                                       10, 20, 30,  40,  50, 60, 70};
+                                       10, 20, 30,  40,  50, 60, 70,  1500};
 static const struct msg_ready a_ready = {1, 1000, 3, 4};
 static const struct msg_bye a_bye = {12, 100, 10, 20, 30, 25, 15, 18, 14};
 static const struct msg_hello a_hello = {.rank = 5,
@@ -163,6 +163,8 @@ static const struct msg_hello a_hello = {.rank = 5,
 static const struct msg_fetch a_fetch = {.data_hash = 7, .offset = 4096};
 static const struct msg_data some_data = {.offset = 4096, .total = 8192};
 static const struct msg_piece a_piece = {7, 4096, 65536};
+static const struct msg_emulate an_emulation = {40, "uniform(1,2)", "none", 12,
+                                                4};
 static const struct msg_error an_error = {ERR_CONFIG, "layer 7 \"conv3\": no"};
 
 static void
@@ -202,6 +204,9 @@ put(uint16_t type, struct buf *b)
     case MSG_PIECE:
         msg_put_piece(b, &a_piece);
         break;
+    case MSG_EMULATE:
+        msg_put_emulate(b, &an_emulation);
+        break;
     default:
         msg_put_error(b, &an_error);
         break;
@@ -223,6 +228,7 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
         struct msg_fetch fetch;
         struct msg_data data;
         struct msg_piece piece;
+        struct msg_emulate emulate;
     } m;
     int rc;
 
@@ -279,6 +285,11 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
         if (rc == 0)
             msg_put_piece(again, &m.piece);
         break;
+    case MSG_EMULATE:
+        rc = msg_get_emulate(&m.emulate, p, n, e);
+        if (rc == 0)
+            msg_put_emulate(again, &m.emulate);
+        break;
     default:
         rc = msg_get_error(&m.error, p, n, e);
         if (rc == 0)
@@ -290,7 +301,7 @@ get(uint16_t type, const void *p, size_t n, struct buf *again, struct err *e)
 
 static const uint16_t types[] = {
     MSG_CHALLENGE, MSG_HELLO, MSG_WELCOME, MSG_READY, MSG_ORDER, MSG_PUSH,
-    MSG_BYE,       MSG_ERROR, MSG_FETCH,   MSG_DATA,  MSG_PIECE};
+    MSG_BYE,       MSG_ERROR, MSG_FETCH,   MSG_DATA,  MSG_PIECE, MSG_EMULATE};
 
 /* In a block of its own, so that a sanitizer sees each byte read beyond it. */
 static int
@@ -605,9 +616,9 @@ int
 main(void)
 {
     is_str(msg_name(MSG_CHALLENGE), "CHALLENGE", "first name");
-    is_str(msg_name(MSG_PIECE), "PIECE", "last name");
+    is_str(msg_name(MSG_LAST), "EMULATE", "last name");
     is_str(msg_name(0), "?", "no message");
-    is_str(msg_name(MSG_PIECE + 1), "?", "unknown message");
+    is_str(msg_name(MSG_LAST + 1), "?", "unknown message");
     is_str(msg_name(65535), "?", "greatest type");
     test_frame_layout();
     test_frame_limits();
