@@ -112,6 +112,10 @@ BATS_TESTS += tests/bats/metrics.bats tests/bats/top.bats
 # report
 UNIT_TESTS += tests/unit/test_report
 
+# study
+UNIT_TESTS += tests/unit/test_study
+BATS_TESTS += tests/bats/bench.bats
+
 # zipline
 UNIT_TESTS += tests/unit/test_zipline
 FUZZERS += tests/fuzz/fuzz_pushes

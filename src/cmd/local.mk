@@ -2,6 +2,10 @@
 libebsp_a_SOURCES += \
 	src/cmd/bench_memory.c src/cmd/bench_memory.h \
 	src/cmd/bench_sync.c src/cmd/bench_sync.h \
+	src/cmd/bench.c src/cmd/bench.h \
+	src/cmd/bench_live.c \
+	src/cmd/bench_print.c \
+	src/cmd/bench_run.c \
 	src/cmd/chaos.c src/cmd/chaos.h src/cmd/chaos_run.c \
 	src/cmd/check.c src/cmd/check.h src/cmd/check_impl.h \
 	src/cmd/check_drive.c \

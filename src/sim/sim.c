@@ -14,7 +14,8 @@ struct seat { /* a worker */
     int64_t held_since_ns, held_ns;
     int64_t computing_ns; /* of its iteration */
     uint32_t steps;
-    bool idle; /* no mini-batch was left */
+    int64_t gone_ns; /* when it was lost; 0: it was not */
+    bool idle;       /* no mini-batch was left */
 };
 
 struct sim {
@@ -29,6 +30,7 @@ struct sim {
     uint64_t left;       /* mini-batches not handed out */
     uint64_t n_returned; /* of them, since idle workers were invited last */
     uint32_t n_idle;
+    bool *struck; /* losses that have happened */
     struct sim_result *r;
 };
 
@@ -39,11 +41,21 @@ later(int64_t t, int64_t by_ns)
     return t < SPEED_MAX_NS - by_ns ? t + by_ns : SPEED_MAX_NS;
 }
 
-/* A transfer over a link of the server that begins at t; when it has come. */
+/* A transfer of a worker over a link of the server that begins at t; when it
+ * has come. */
 static int64_t
-transfer(const struct sim_net *net, int64_t *link_free, int64_t t,
+transfer(const struct sim *s, uint32_t worker, int64_t *link_free, int64_t t,
          uint64_t bytes)
 {
+    const struct sim_net *net = &s->c->net;
+
+    if (s->c->path) {
+        const struct sim_path *p = &s->c->path[worker];
+
+        t = later(t, p->latency_ns);
+        if (p->bytes_per_s > 0.0)
+            t = later(t, speed_clamp((double)bytes / p->bytes_per_s * 1e9));
+    }
     if (net->bytes_per_s > 0.0) {
         if (*link_free > t)
             t = *link_free;
@@ -108,6 +120,15 @@ take_work(struct sim *s, uint32_t worker, const struct host_release *how,
     return 0;
 }
 
+static int64_t
+next_time(const struct sim *s, uint32_t worker, int64_t t)
+{
+    struct speed *speed = &s->c->speeds->worker[worker];
+    double unit_ns = s->c->unit_ns > 0 ? s->c->unit_ns : 1e6;
+
+    return speed_time(speed, speed->at++, t, unit_ns);
+}
+
 static int
 on_release(void *ctx, uint32_t worker, const struct host_release *how,
            bool *finished, struct err *err)
@@ -126,11 +147,13 @@ on_release(void *ctx, uint32_t worker, const struct host_release *how,
         *finished = true;
         return 0;
     }
-    if (!how->keep)
-        t = transfer(&s->c->net, &s->out_free_ns, t, s->c->net.pull_bytes);
+    if (!how->keep) {
+        t = transfer(s, worker, &s->out_free_ns, t, s->c->net.pull_bytes);
+        s->r->bytes_pulled += s->c->net.pull_bytes;
+    }
     begin = t;
     for (uint32_t i = 0; i < w->steps; i++)
-        t = later(t, speed_next(&s->c->speeds->worker[worker], t));
+        t = later(t, next_time(s, worker, t));
     w->computing_ns = t - begin;
     if (sim_heap_put(&s->heap, t, worker, COMPUTED) != 0)
         return err_nomem(err);
@@ -229,7 +252,45 @@ handle_push(struct sim *s, uint32_t worker, struct err *err)
     push.compute_ns = w->computing_ns;
     w->held_since_ns = s->now_ns;
     s->r->iterations += w->steps;
+    s->r->bytes_pushed += s->c->net.push_bytes;
     return host_push(s->host, s->now_ns, worker, &push, err);
+}
+
+/* Its process is killed: the policy hears of it at once. */
+static int
+lose(struct sim *s, uint32_t worker, struct err *err)
+{
+    struct seat *w = &s->seat[worker];
+    enum host_state state = host_get_state(s->host, worker);
+
+    if (w->gone_ns)
+        return 0;
+    w->gone_ns = s->now_ns > 0 ? s->now_ns : 1;
+    s->r->lost++;
+    if (w->idle) {
+        w->idle = false;
+        s->n_idle--;
+    }
+    if (state == HOST_HELD)
+        w->held_ns += s->now_ns - w->held_since_ns;
+    if (state == HOST_RUNNING && on_drop(s, worker, err) != 0)
+        return -1;
+    return host_leave(s->host, s->now_ns, worker, err);
+}
+
+static int
+lose_due(struct sim *s, struct err *err)
+{
+    for (size_t i = 0; i < s->c->n_losses; i++) {
+        const struct sim_loss *l = &s->c->loss[i];
+
+        if (s->struck[i] || s->r->samples < l->samples)
+            continue;
+        s->struck[i] = true;
+        if (lose(s, l->worker, err) != 0)
+            return -1;
+    }
+    return 0;
 }
 
 static int
@@ -237,10 +298,13 @@ handle(struct sim *s, const struct sim_event *e, struct err *err)
 {
     const struct sim_net *net = &s->c->net;
     uint64_t updates;
-    bool network = net->bytes_per_s > 0.0 || net->latency_ns > 0;
+    bool network = net->bytes_per_s > 0.0 || net->latency_ns > 0 || s->c->path;
 
+    if (s->seat[e->worker].gone_ns) /* while it was computing */
+        return 0;
     if (e->kind == COMPUTED && network) {
-        int64_t t = transfer(net, &s->in_free_ns, e->t_ns, net->push_bytes);
+        int64_t t =
+            transfer(s, e->worker, &s->in_free_ns, e->t_ns, net->push_bytes);
 
         if (sim_heap_put(&s->heap, t, e->worker, ARRIVED) != 0)
             return err_nomem(err);
@@ -249,7 +313,7 @@ handle(struct sim *s, const struct sim_event *e, struct err *err)
     /* The server is one thread: what comes meanwhile waits for it. */
     s->now_ns = e->t_ns > s->server_free_ns ? e->t_ns : s->server_free_ns;
     updates = s->r->updates;
-    if (handle_push(s, e->worker, err) != 0)
+    if (handle_push(s, e->worker, err) != 0 || lose_due(s, err) != 0)
         return -1;
     if (s->c->on_update && s->r->updates != updates &&
         s->c->on_update(s->c->ctx, s->now_ns, err) != 0)
@@ -317,7 +381,7 @@ conclude(struct sim *s)
 {
     struct sim_result *r = s->r;
     struct host_stats hs;
-    double held = 0;
+    double held = 0, present = 0;
 
     host_get_stats(s->host, &hs);
     memcpy(r->histogram, host_get_histogram(s->host), sizeof r->histogram);
@@ -328,10 +392,13 @@ conclude(struct sim *s)
     r->events = hs.events;
     r->max_staleness = hs.max_staleness;
     r->max_gap = hs.max_gap;
-    for (uint32_t i = 0; i < s->c->n; i++)
-        held += (double)s->seat[i].held_ns / 1e9;
-    r->waiting_share =
-        r->seconds > 0 ? held / (r->seconds * (double)s->c->n) : 0;
+    for (uint32_t i = 0; i < s->c->n; i++) {
+        const struct seat *w = &s->seat[i];
+
+        held += (double)w->held_ns / 1e9;
+        present += w->gone_ns ? (double)w->gone_ns / 1e9 : r->seconds;
+    }
+    r->waiting_share = present > 0 ? held / present : 0;
     if (hs.applied > 0)
         r->mean_staleness = (double)hs.sum_staleness / (double)hs.applied;
     if (r->supersteps > 0) {
@@ -354,7 +421,8 @@ sim_run(const struct sim_config *c, struct sim_result *r, struct err *err)
 
     memset(r, 0, sizeof *r);
     s.seat = mem_alloc(c->n, sizeof *s.seat);
-    if (!s.seat) {
+    s.struck = mem_alloc(c->n_losses, sizeof *s.struck);
+    if (!s.seat || !s.struck) {
         err_nomem(err);
         goto out;
     }
@@ -372,5 +440,6 @@ out:
     host_free(s.host);
     sim_heap_release(&s.heap);
     mem_free(s.seat);
+    mem_free(s.struck);
     return x;
 }

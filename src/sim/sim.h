@@ -25,11 +25,27 @@ struct sim_net {
     int64_t apply_ns; /* what an update costs the server */
 };
 
+/* What is particular about one worker's way to the server, each way. */
+struct sim_path {
+    int64_t latency_ns;
+    double bytes_per_s; /* 0: infinitely fast */
+};
+
+/* A worker that is lost, for good, when so many samples are applied. */
+struct sim_loss {
+    uint64_t samples;
+    uint32_t worker;
+};
+
 struct sim_config {
     uint32_t n; /* workers */
     const struct policy_lib *policy;
     struct speeds *speeds;
+    double unit_ns; /* of their numbers; 0: a millisecond */
     struct sim_net net;
+    const struct sim_path *path; /* of each worker; may be NULL */
+    const struct sim_loss *loss; /* n_losses of them */
+    size_t n_losses;
     uint64_t iterations; /* mini-batches in all; a learner has its own count */
     uint32_t batch;      /* samples of one */
     uint64_t seed;
@@ -42,7 +58,8 @@ struct sim_config {
 struct sim_result {
     double seconds; /* of virtual time */
     uint64_t iterations, samples, updates, dropped, events;
-    double waiting_share; /* held time / (workers * seconds) */
+    uint64_t bytes_pushed, bytes_pulled, lost;
+    double waiting_share; /* of the time that workers were there */
     double mean_staleness;
     uint64_t max_staleness, max_gap;
     uint64_t histogram[HOST_HISTOGRAM];

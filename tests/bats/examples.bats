@@ -10,6 +10,7 @@ load jobs
 setup() {
     ebsp_setup
     ln -s "$EBSP_SRCDIR/models" models
+    ln -s "$EBSP_SRCDIR/scenarios" scenarios
     [ ! -e "$EBSP_SHARED/data" ] || ln -s "$EBSP_SHARED/data" data
     mkdir bin
     cat >bin/ebsp <<'END'
@@ -18,7 +19,7 @@ setup() {
 less=(--epochs 1 --set data.limit_train=512 --set data.limit_test=128)
 case " $* " in
 *" --resume "*) less=() ;;
-" train "* | " simulate "*"--train "*) ;;
+" train "* | " bench "* | " simulate "*"--train "*) ;;
 " policy check "*) less=(--schedules 50) ;;
 *) less=() ;;
 esac
@@ -75,6 +76,7 @@ page_runs() {
 
 @test "the examples of ebsp(1) run" { page_runs ebsp.1.pod; }
 @test "the examples of ebsp-check(1) run" { page_runs ebsp-check.1.pod; }
+@test "the example of ebsp-bench(1) runs" { page_runs ebsp-bench.1.pod; }
 @test "the examples of ebsp-train(1) run" { page_runs ebsp-train.1.pod; }
 # A run that lasts until it is stopped, and ends soon when it is resumed.
 run_to_ask() {

@@ -24,6 +24,8 @@ prefix() { cd "$root$(build print-prefix)" && pwd; }
         <(cd "$EBSP_BUILDDIR/plugins" && printf '%s\n' *.so | sort)
     diff <(installed -path '*/models/*.json') \
         <(cd "$EBSP_SRCDIR/models" && printf '%s\n' *.json | sort)
+    diff <(installed -path '*/scenarios/*.json') \
+        <(cd "$EBSP_SRCDIR/scenarios" && printf '%s\n' *.json | sort)
     diff <(installed -path '*/man/*') \
         <(cd "$EBSP_SRCDIR/man" && printf '%s\n' *.pod | sed 's/\.pod$//' | sort)
     [ -f "$prefix/lib/pkgconfig/ebsp.pc" ]

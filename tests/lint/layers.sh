@@ -9,7 +9,8 @@
 # ABI, `plugins` the pure libraries below plugins/ (zipline).  A name with a
 # slash is one header: virtual-time training takes the worker's step and the
 # server's accounts, nothing else of those rooms; a job reads the numbers of an
-# emulated link, which know of no socket.
+# emulated link, which know of no socket.  A study is a matrix of runs, of which
+# the simulator makes the virtual ones: sim lies below it, not beside it.
 rooms='
 base
 wire    base ebsp
@@ -23,10 +24,11 @@ ps      base wire io nn codec data policy job ebsp
 worker  base wire io nn codec data job
 launch  base wire io
 sim     base nn codec data policy job ebsp wire worker/compute.h ps/ledger.h
+study   base nn data policy job sim io/link.h ebsp
 chaos   base io data job
 report  base job
 view    base io job
-cmd     base wire io nn data policy job ps worker launch sim chaos report view ebsp plugins
+cmd     base wire io nn data policy job ps worker launch sim study chaos report view ebsp plugins
 main    base cmd
 '
 
