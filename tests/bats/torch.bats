@@ -28,16 +28,23 @@ setup() {
     [ "${#lines[@]}" -eq 5 ]
 }
 
-# A short training of ResNet-20: run/, data/ and the model in $model.
+# A short training of ResNet-20, once for all tests: run/, data/ and the model
+# in $model.
 trained_resnet() {
-    mkdir data
-    "$python" "$torch/compare.py" data data
-    expect 0 train "$EBSP_SRCDIR/models/resnet20-cifar10.json" -q -r run \
-        -n 1 --epochs 3 --set 'data={"type":"raw","path":"data/data.json"}' \
-        --data-dir "$PWD" --set optimizer.lr=0.02 --set 'augment={}'
+    cd "$BATS_FILE_TMPDIR" || return
+    if [ ! -e trained ]; then
+        mkdir -p data
+        "$python" "$torch/compare.py" data data
+        expect 0 train "$EBSP_SRCDIR/models/resnet20-cifar10.json" -q -r run \
+            -n 1 --epochs 3 --data-dir "$PWD" --set optimizer.lr=0.02 \
+            --set 'data={"type":"raw","path":"data/data.json"}' \
+            --set 'augment={}'
+        touch trained
+    fi
     model=$(json run/summary.json .checkpoint)/model.safetensors
 }
 
+# bats test_tags=heavy
 @test "PyTorch loads a trained model and evaluates it alike" {
     trained_resnet
     "$python" "$torch/compare.py" model "$model" data run/summary.json
@@ -45,6 +52,7 @@ trained_resnet() {
     json_true run/summary.json '.test_accuracy > 0.2'
 }
 
+# bats test_tags=heavy
 @test "a trained model fits modules with other names" {
     local nets=$EBSP_SHARED/bench/nets.py
     [ -e "$nets" ] || skip "no $nets"
