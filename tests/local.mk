@@ -59,6 +59,7 @@ EXTRA_DIST += tests/unit/bare.h tests/unit/pair.h
 UNIT_TESTS += tests/unit/test_codec tests/unit/test_codec_sparse
 EXTRA_DIST += tests/unit/codec_rig.h
 FUZZERS += tests/fuzz/fuzz_codec
+BATS_TESTS += tests/bats/compress.bats
 
 # launch
 UNIT_TESTS += tests/unit/test_hosts tests/unit/test_launch \

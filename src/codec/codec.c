@@ -167,6 +167,13 @@ piece_bound(const struct codec *c, const struct piece *p)
     return p->n * sizeof(float);
 }
 
+/* Frames want it, and sums are faster. */
+static size_t
+padded(size_t n_bytes)
+{
+    return (n_bytes + 3) & ~(size_t)3;
+}
+
 size_t
 codec_bound(const struct codec *c, size_t first, size_t n)
 {
@@ -175,7 +182,7 @@ codec_bound(const struct codec *c, size_t first, size_t n)
 
     for (size_t i = 0; next_piece(c, &i, first, first + n, &p);)
         sum += piece_bound(c, &p);
-    return sum;
+    return padded(sum);
 }
 
 static size_t
@@ -217,10 +224,13 @@ codec_encode(const struct codec *c, struct codec_memory *m, uint64_t key,
 {
     uint8_t *to = out;
     struct piece p;
+    size_t used;
 
     for (size_t i = 0; next_piece(c, &i, first, first + n, &p);)
         to += encode(c, m, key, &p, v + (p.at - first), to);
-    return (size_t)(to - (uint8_t *)out);
+    used = (size_t)(to - (uint8_t *)out);
+    memset(to, 0, padded(used) - used);
+    return padded(used);
 }
 
 /* Bytes that the piece has, 0 when they are wrong. */
@@ -262,6 +272,7 @@ int
 codec_decode(const struct codec *c, uint64_t key, size_t first, size_t n,
              const void *in, size_t n_bytes, float *v, struct err *err)
 {
+    static const uint8_t padding[3] = {0};
     const uint8_t *from = in;
     size_t done = 0, left = n_bytes;
     struct piece p;
@@ -280,8 +291,10 @@ codec_decode(const struct codec *c, uint64_t key, size_t first, size_t n,
         done = p.at - first + p.n;
     }
     memset(v + done, 0, (n - done) * sizeof *v);
-    if (left > 0)
+    if (left != padded(n_bytes - left) - (n_bytes - left) ||
+        memcmp(from, padding, left) != 0)
         return err_set(err, ERR_PROTO,
-                       "%zu bytes too many of compressed numbers", left);
+                       "compressed numbers take %zu bytes, not %zu",
+                       padded(n_bytes - left), n_bytes);
     return 0;
 }

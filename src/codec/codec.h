@@ -70,7 +70,7 @@ struct codec *codec_new(const struct codec_spec *s,
 void codec_free(struct codec *c);
 
 /* Bytes of the range [first, first + n) of the vector at most; exactly, but for
- * topk. */
+ * topk.  A multiple of 4, with zeros at the end. */
 size_t codec_bound(const struct codec *c, size_t first, size_t n);
 
 /* What the sending side remembers: one vector for error feedback, and room to

@@ -158,7 +158,7 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
         s->session[i].rank = i;
         s->session[i].shared = SHM_NONE;
     }
-    if (load_state(s, err) != 0)
+    if (load_state(s, err) != 0 || job_codec(c->job, &s->codec, err) != 0)
         goto fail;
     hc = (struct host_config){.lib = c->policy,
                               .driver = &server_driver,
@@ -282,6 +282,7 @@ server_free(struct server *s)
         session_release(&s->session[i]);
     ledger_release(&s->ledger);
     feeder_free(s->feeder);
+    codec_free(s->codec);
     mem_free(s->session);
     mem_free(s->checkpoint);
     mem_free(s);

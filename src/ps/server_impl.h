@@ -54,6 +54,7 @@ struct session {
 
     struct share share;    /* its current order */
     float *push;           /* where contributions are received */
+    uint8_t *packed;       /* where compressed ones are; NULL before */
     struct shm shared;     /* that it is in, if it is shared with the process */
     struct params *pulled; /* what the process computes on in shared memory */
     struct pieces coming;  /* of the answer to its order ... */
@@ -102,6 +103,7 @@ struct server {
     int64_t timer_at_ns; /* of the policy; INT64_MAX: none */
 
     const struct segtab *t;
+    struct codec *codec; /* of contributions; NULL: they are as they are */
     struct ledger ledger;
     struct host *host;
     struct watcher *watcher;
@@ -194,9 +196,15 @@ int transfer_on_body(struct session *w, const struct frame_head *h,
                      const void *body, void **bulk, struct err *err);
 int transfer_on_piece(struct session *w, const struct frame_head *h,
                       const void *body, struct err *err);
-/* PUSH: all of the contribution is where it says that it is. */
-int transfer_check_push(const struct session *w, const struct msg_push *m,
-                        const struct frame_head *h, struct err *err);
+/* Bytes that may come at once. */
+uint64_t transfer_max_bulk(const struct server *s);
+/* PUSH: the place for its bulk. */
+int transfer_on_push(struct session *w, const struct frame_head *h, void **bulk,
+                     struct err *err);
+/* All of the contribution is where the PUSH says that it is; now it is in
+ * w->push. */
+int transfer_take_push(struct session *w, const struct msg_push *m,
+                       const struct frame_head *h, struct err *err);
 
 /* driver.c */
 extern const struct host_driver server_driver;

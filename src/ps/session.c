@@ -32,7 +32,7 @@ session_attach(struct session *w, struct conn *c, const struct msg_hello *hello)
     w->fetched = false;
     w->coming = (struct pieces){0};
     conn_set_handlers(c, &session_handlers, w);
-    conn_set_limits(c, MAX_BODY, vector_bytes(w));
+    conn_set_limits(c, MAX_BODY, transfer_max_bulk(w->server));
 }
 
 void
@@ -78,14 +78,7 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
             return out_of_place(h, err);
         if (h->type == MSG_PIECE)
             return transfer_on_body(w, h, body, bulk, err);
-        if (h->bulk_len == 0)
-            return 0; /* it is there already */
-        if (h->bulk_len != vector_bytes(w))
-            return err_set(err, ERR_PROTO, "push of %llu bytes, expected %llu",
-                           (unsigned long long)h->bulk_len,
-                           (unsigned long long)vector_bytes(w));
-        *bulk = w->push;
-        return 0;
+        return transfer_on_push(w, h, bulk, err);
     case MSG_BYE:
         if (w->state != SESSION_STOPPING || h->bulk_len)
             return out_of_place(h, err);
@@ -154,7 +147,7 @@ on_push(struct session *w, const struct frame_head *h, const void *body,
         w->told.version != w->share.version ||
         w->told.samples != w->share.samples || w->told.n_steps != w->share.n)
         return err_set(err, ERR_PROTO, "push does not answer its order");
-    if (transfer_check_push(w, &w->told, h, err) != 0)
+    if (transfer_take_push(w, &w->told, h, err) != 0)
         return -1;
     at_most(&w->told.data_ns, w->ordered_ns);
     at_most(&w->told.compute_ns, w->ordered_ns);
@@ -479,5 +472,6 @@ session_release(struct session *w)
     let_go(w);
     if (!w->shared.base)
         mem_free(w->push);
+    mem_free(w->packed);
     shm_release(&w->shared);
 }

@@ -3,8 +3,11 @@
  * contributions from it.  Short ones are the bulk of their message, others
  * travel in pieces. */
 #include "base/buf.h"
+#include "base/mem.h"
 #include "io/deliver.h"
 #include "ps/server_impl.h"
+
+#include <ebsp/policy.h>
 
 static size_t
 n_floats(const struct session *w)
@@ -78,11 +81,68 @@ transfer_params(struct session *w, const struct buf *order, struct params *p,
 
 /* ---- contributions ------------------------------------------------------- */
 
+/* A compressed one is not cut: what is sent of a tensor depends on all of it.
+ */
+static bool
+is_packed(const struct session *w)
+{
+    return w->server->codec && w->share.contribution != EBSP_PUSH_MODEL;
+}
+
+static uint64_t
+packed_bound(const struct server *s)
+{
+    return s->codec ? codec_bound(s->codec, 0, s->t->n_floats) : 0;
+}
+
+uint64_t
+transfer_max_bulk(const struct server *s)
+{
+    uint64_t plain = (uint64_t)s->t->n_floats * sizeof(float);
+
+    return packed_bound(s) > plain ? packed_bound(s) : plain;
+}
+
 void
 transfer_expect(struct session *w)
 {
     w->answered = w->share.iteration;
-    pieces_begin(&w->coming, n_floats(w), true);
+    pieces_begin(&w->coming, is_packed(w) ? 0 : n_floats(w), true);
+}
+
+int
+transfer_on_push(struct session *w, const struct frame_head *h, void **bulk,
+                 struct err *err)
+{
+    uint64_t most = n_floats(w) * sizeof *w->push, least = most;
+
+    if (h->bulk_len == 0)
+        return 0; /* it is there already */
+    if (is_packed(w)) {
+        most = packed_bound(w->server);
+        least = 1;
+    }
+    if (h->bulk_len < least || h->bulk_len > most)
+        return err_set(err, ERR_PROTO, "push of %llu bytes, expected %llu",
+                       (unsigned long long)h->bulk_len,
+                       (unsigned long long)most);
+    if (is_packed(w) && !w->packed && !(w->packed = mem_alloc(most, 1)))
+        return err_nomem(err);
+    *bulk = is_packed(w) ? (void *)w->packed : w->push;
+    return 0;
+}
+
+static int
+unpack(struct session *w, size_t n_bytes, struct err *err)
+{
+    const struct server *s = w->server;
+    const struct data_cursor *at = &w->share.cursor[0];
+    uint64_t key = job_codec_key(s->c.job, at->epoch, at->shard, at->first);
+
+    if (codec_decode(s->codec, key, 0, n_floats(w), w->packed, n_bytes, w->push,
+                     err) != 0)
+        return err_wrap(err, "PUSH");
+    return 0;
 }
 
 static int
@@ -131,8 +191,8 @@ transfer_on_piece(struct session *w, const struct frame_head *h,
 }
 
 int
-transfer_check_push(const struct session *w, const struct msg_push *m,
-                    const struct frame_head *h, struct err *err)
+transfer_take_push(struct session *w, const struct msg_push *m,
+                   const struct frame_head *h, struct err *err)
 {
     if ((m->flags == MSG_PUSH_BULK) != (h->bulk_len > 0) ||
         (m->flags == MSG_PUSH_SHARED && !w->shared.base))
@@ -142,5 +202,6 @@ transfer_check_push(const struct session *w, const struct msg_push *m,
         return err_set(err, ERR_PROTO,
                        "PUSH: %zu of %zu numbers have come in pieces",
                        w->coming.done, w->coming.n);
-    return 0;
+    return h->bulk_len > 0 && is_packed(w) ? unpack(w, (size_t)h->bulk_len, err)
+                                           : 0;
 }

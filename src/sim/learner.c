@@ -19,6 +19,7 @@ struct pupil {
     const float *params;
     float *own, *push;
     struct optim *local;
+    struct debt debt;
     struct host_push told;
 };
 
@@ -81,6 +82,7 @@ learner_free(struct learner *l)
             store_unref(p->pulled);
         share_release(&p->share);
         optim_free(p->local);
+        debt_forget(&p->debt);
         mem_free(p->own);
         mem_free(p->push);
     }
@@ -148,6 +150,7 @@ lend(struct learner *l, struct pupil *p)
     l->compute.own = p->own;
     l->compute.push = p->push;
     l->compute.local = p->local;
+    l->compute.packer.debt = p->debt;
 }
 
 static void
@@ -157,9 +160,11 @@ take_back(struct learner *l, struct pupil *p)
     p->own = l->compute.own;
     p->push = l->compute.push;
     p->local = l->compute.local;
+    p->debt = l->compute.packer.debt;
     l->compute.params = NULL;
     l->compute.own = l->compute.push = NULL;
     l->compute.local = NULL;
+    l->compute.packer.debt = (struct debt){0};
 }
 
 static int
@@ -279,6 +284,7 @@ learner_forget(struct learner *l, uint32_t worker)
 {
     optim_free(l->pupil[worker].local);
     l->pupil[worker].local = NULL;
+    debt_forget(&l->pupil[worker].debt);
 }
 
 int

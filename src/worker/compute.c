@@ -80,7 +80,8 @@ compute_init(struct compute *c, const struct compute_setup *setup,
         return -1;
     c->loader = loader_new(c->data, &c->shards, &c->augment, c->job.seed, err);
     c->net = c->loader ? net_new(c->job.graph, &o, err) : NULL;
-    if (!c->net || watermark_init(&c->watermark, c->t, err) != 0)
+    if (!c->net || watermark_init(&c->watermark, c->t, err) != 0 ||
+        packer_init(&c->packer, &c->job, err) != 0)
         return -1;
     return setup->shared ? share(c, err) : 0;
 }
@@ -101,6 +102,7 @@ compute_release(struct compute *c)
     mem_free(c->own);
     mem_free(c->base);
     mem_free(c->grad);
+    packer_release(&c->packer);
     job_release(&c->job);
 }
 
@@ -184,11 +186,10 @@ on_segment(void *ctx, size_t index)
 
 static int
 one_step(struct compute *c, const struct msg_cursor *at, float *grad,
-         struct msg_push *told, struct err *err)
+         bool is_final, struct msg_push *told, struct err *err)
 {
-    bool is_push = grad == c->push;
     struct net_progress progress = {
-        .need = on_need, .segment = is_push ? on_segment : NULL, .ctx = c};
+        .need = on_need, .segment = is_final ? on_segment : NULL, .ctx = c};
     struct data_cursor cursor = {.epoch = at->epoch,
                                  .shard = at->shard,
                                  .first = at->first,
@@ -217,6 +218,7 @@ compute_forget(struct compute *c)
 {
     optim_free(c->local);
     c->local = NULL;
+    debt_forget(&c->packer.debt);
 }
 
 /* As much traffic of memory as a contribution costs at least: all parameters
@@ -246,6 +248,7 @@ compute_order(struct compute *c, const struct msg_order *o,
     const float *base = NULL;
     size_t n = c->t->n_floats;
     int64_t start;
+    bool is_final;
     float *grad;
 
     memset(told, 0, sizeof *told);
@@ -261,13 +264,14 @@ compute_order(struct compute *c, const struct msg_order *o,
         if (flow && on_need(c, n, err) != 0)
             return -1;
         echo(c, o, told);
-        return 0;
+        return packer_run(&c->packer, o, c->push, n, err);
     }
     grad = local || o->n_steps > 1 ? c->grad : c->push;
+    is_final = grad == c->push && !packer_is_for(&c->packer, o);
     for (uint32_t i = 0; i < o->n_steps; i++) {
         float count = (float)o->step[i].count;
 
-        if (one_step(c, &o->step[i], grad, told, err) != 0)
+        if (one_step(c, &o->step[i], grad, is_final, told, err) != 0)
             return -1;
         start = clock_now_ns();
         if (local)
@@ -285,6 +289,8 @@ compute_order(struct compute *c, const struct msg_order *o,
         memcpy(c->push, c->params, n * sizeof(float));
     else if (o->n_steps > 1)
         vec_scale(c->push, 1.0f / (float)told->samples, n);
+    if (packer_run(&c->packer, o, c->push, n, err) != 0)
+        return -1;
     told->iteration = o->iteration;
     told->version = o->version;
     told->n_steps = o->n_steps;

@@ -7,6 +7,7 @@
 #include "job/job.h"
 #include "nn/net.h"
 #include "wire/msg.h"
+#include "worker/pack.h"
 #include "worker/watermark.h"
 
 struct err;
@@ -40,6 +41,7 @@ struct compute {
     float *base; /* copy of `own` from before local steps; NULL before */
     float *grad; /* of one step of many; NULL before */
     float *push; /* the contribution; NULL before */
+    struct packer packer;
 
     struct shm published, contribution; /* shared with the coordinator */
 
@@ -75,8 +77,9 @@ int compute_use_slot(struct compute *c, uint32_t slot, struct err *err);
 /* Contributions are left where the coordinator reads them. */
 bool compute_is_shared(const struct compute *c);
 
-/* What earlier orders have left behind, the momentum of local steps, is gone:
- * to the coordinator a worker that comes back is a new one. */
+/* What earlier orders have left behind, the momentum of local steps and the
+ * debt of compression, is gone: to the coordinator a worker that comes back is
+ * a new one. */
 void compute_forget(struct compute *c);
 
 /* Executes an order on the parameters above; fills iteration, version, samples,

@@ -74,7 +74,7 @@ on_push_sent(void *ctx, int status)
 }
 
 static void
-send_push(struct worker *w, const float *bulk, size_t n)
+send_push(struct worker *w, const void *bulk, size_t n)
 {
     struct buf body = BUF_INIT(512);
 
@@ -164,9 +164,9 @@ account(struct worker *w)
 void
 worker_say_push(struct worker *w)
 {
+    const struct compute *c = thinker_get_compute(w->thinker);
     /* Through a link that is emulated everything goes. */
-    bool shared = compute_is_shared(thinker_get_compute(w->thinker)) &&
-                  !conn_has_link(w->conn);
+    bool shared = compute_is_shared(c) && !conn_has_link(w->conn);
     size_t n = worker_vector_bytes(w);
     const float *push;
 
@@ -175,6 +175,8 @@ worker_say_push(struct worker *w)
     if (shared) {
         w->push.flags = MSG_PUSH_SHARED;
         send_push(w, NULL, 0);
+    } else if (c->packer.n_bytes > 0) {
+        send_push(w, c->packer.bytes, c->packer.n_bytes);
     } else if (n <= PIECE_MAX * sizeof *push) {
         send_push(w, push, n);
     } else {
