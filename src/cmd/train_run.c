@@ -434,11 +434,11 @@ run_all(struct running *r, struct err *err)
         .start_timeout_ms = START_LIMIT_MS,
     };
 
-    if (views_start(&r->t->views, &r->t->options->views, r->run,
-                    r->log.start_ns, r->t->options->quiet, &r->log, err) != 0)
-        return -1;
     r->server = server_new(&r->loop, &c, err);
-    if (!r->server || begin_run(r, r->t->options->resume != NULL, err) != 0)
+    if (!r->server ||
+        views_start(&r->t->views, &r->t->options->views, r->run,
+                    r->log.start_ns, r->t->options->quiet, &r->log, err) != 0 ||
+        begin_run(r, r->t->options->resume != NULL, err) != 0)
         return -1;
     if (make_workers(r, err) != 0)
         return -1;

@@ -3,10 +3,12 @@
 #include "tap.h"
 
 #include "base/buf.h"
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/fs.h"
 #include "base/mem.h"
 #include "base/rd.h"
+#include "job/follow.h"
 #include "view/board.h"
 #include "view/prom.h"
 #include "view/tally.h"
@@ -407,6 +409,39 @@ boards(void)
 
 /* ---- following ----------------------------------------------------------- */
 
+/* Where a session begins in the stream of a run that was continued. */
+static void
+skipping(void)
+{
+    static const char first[] = "{\"t\":1,\"event\":\"first\"}\n",
+                      more[] = "{\"t\":2,\"event\":\"second\"}\n"
+                               "{\"t\":3,\"event\":\"third\"}\n";
+    static const size_t skip[] = {0, sizeof first - 1, sizeof first};
+    static const char *const want[] = {"first", "second", "third"};
+    char run[] = "/tmp/test-view-XXXXXX", path[64];
+    struct err err = ERR_INIT;
+    FILE *f;
+
+    if (!mkdtemp(run))
+        abort();
+    snprintf(path, sizeof path, "%s/events.jsonl", run);
+    f = fopen(path, "w");
+    fprintf(f, "%s%s", first, more);
+    fclose(f);
+    for (size_t i = 0; i < ARRAY_LEN(skip); i++) {
+        struct follow follow;
+        struct jcur root;
+        const char *event = NULL;
+
+        (void)follow_init(&follow, run, &err);
+        (void)follow_skip(&follow, (int64_t)skip[i], &err);
+        (void)follow_next(&follow, &event, &root, &err);
+        is_str(event, want[i], "the first event behind what is skipped");
+        follow_release(&follow);
+    }
+    (void)fs_remove(run, NULL);
+}
+
 static void
 viewers(void)
 {
@@ -426,7 +461,16 @@ viewers(void)
     fflush(f);
     v = viewer_new(run, sizeof old - 1, 0, NULL, &err);
     ok(v, "a viewer");
-    for (size_t i = 0; i < ARRAY_LEN(lines); i++)
+    fprintf(f, "%s\n", lines[0]);
+    fflush(f);
+    for (int i = 0; i < 1000 && !(b.data && strstr(b.data, "{name=\"a")); i++) {
+        clock_sleep_until(clock_now_ns() + NS_PER_S / 50);
+        buf_clear(&b);
+        viewer_put_metrics(v, &b);
+    }
+    ok(b.data && strstr(b.data, "{name=\"a"), "it sees the stream grow");
+    buf_clear(&b);
+    for (size_t i = 1; i < ARRAY_LEN(lines); i++)
         fprintf(f, "%s\n", lines[i]);
     fputs("{\"t\":4,\"event\":\"lo", f); /* not whole: it was killed */
     fclose(f);
@@ -459,6 +503,7 @@ main(void)
     checksums();
     event_files();
     boards();
+    skipping();
     viewers();
     return done();
 }
