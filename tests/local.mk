@@ -112,6 +112,7 @@ BATS_TESTS += tests/bats/metrics.bats tests/bats/top.bats
 
 # report
 UNIT_TESTS += tests/unit/test_report
+BATS_TESTS += tests/bats/report.bats
 
 # study
 UNIT_TESTS += tests/unit/test_study

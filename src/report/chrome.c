@@ -26,7 +26,8 @@ struct chrome {
     uint64_t n;  /* events written */
     bool *named; /* by rank: its track has a name */
     size_t n_named;
-    bool has_supersteps; /* the policy tells its barriers itself */
+    double free_s[FIRST_WORKER]; /* until when tracks are taken, by track */
+    bool has_supersteps;         /* the policy tells its barriers itself */
 };
 
 /* ---- JSON ---------------------------------------------------------------- */
@@ -86,6 +87,19 @@ begin_instant(struct chrome *c, uint32_t track, const char *name, double at_s)
     begin(c, 'i', track, name);
     at(c, at_s);
     fputs(",\"s\":\"t\"", c->f);
+}
+
+/* A span that is known by its end.  Spans of a track may not overlap, but an
+ * end is told when there was time to tell it, so the next job, which has begun
+ * by then, would: its span begins later. */
+static void
+begin_job(struct chrome *c, enum track track, const char *name, double end_s,
+          double length_s)
+{
+    double begin_s = fmax(end_s - length_s, c->free_s[track]);
+
+    begin_span(c, track, name, begin_s, end_s - begin_s);
+    c->free_s[track] = fmax(c->free_s[track], end_s);
 }
 
 static void
@@ -290,7 +304,7 @@ on_eval(void *ctx, const struct story_eval *e, struct err *err)
     struct chrome *c = ctx;
 
     (void)err;
-    begin_span(c, EVALUATION, "evaluate", e->at_s - e->took_s, e->took_s);
+    begin_job(c, EVALUATION, "evaluate", e->at_s, e->took_s);
     fprintf(c->f, ",\"args\":{\"samples\":%" PRId64 ",\"loss\":", e->samples);
     put_number(c->f, e->loss);
     fputs(",\"accuracy\":", c->f);
@@ -350,7 +364,7 @@ on_mark(void *ctx, const struct story_mark *m, struct err *err)
     if (!strcmp(m->event, "checkpoint")) {
         if (jcur_num_or(m->from, "took", 0, 1e9, &took_s, err) != 0)
             return -1;
-        begin_span(c, CHECKPOINT, "checkpoint", m->at_s - took_s, took_s);
+        begin_job(c, CHECKPOINT, "checkpoint", m->at_s, took_s);
     } else {
         begin_instant(c,
                       m->rank == STORY_NOBODY ? (uint32_t)SERVER

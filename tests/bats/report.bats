@@ -1,0 +1,128 @@
+#!/usr/bin/env bats
+# SPDX-License-Identifier: Apache-2.0
+# bats file_tags=heavy
+# Pages and timelines of runs, the pages also as a browser shows them.
+load ebsp
+load jobs
+
+# train RUN POLICY: a run of 2 workers.
+train() {
+    [ -e job.json ] || blobs_job job.json
+    "$EBSP" train job.json -q -p "$2" -r "$1"
+}
+
+# browse ARG...: headless chromium; it touches no network and nobody's profile.
+browse() {
+    timeout $((60 * ${EBSP_TEST_PATIENCE:-1})) chromium --headless --no-sandbox \
+        --disable-gpu --no-first-run --disable-background-networking \
+        --disable-component-update --disable-sync --disable-quic \
+        --hide-scrollbars --window-size=1280,3000 \
+        --user-data-dir="$PWD/profile" --enable-logging=stderr \
+        "$@" 2>>browser.log
+}
+
+# inspect PAGE: what a script in a page around it finds in PAGE; PAGE itself
+# may not run any.
+inspect() {
+    cat >around.html <<END
+<!DOCTYPE html><iframe id="f" src="$1" width="1280" height="3000"></iframe>
+<pre id="found"></pre>
+<script>
+document.getElementById("f").onload = (e) => {
+    const d = e.target.contentDocument;
+    const all = (s) => [...d.querySelectorAll(s)];
+    const ids = all("[id]").map((v) => v.id);
+    document.getElementById("found").textContent = "FOUND" + JSON.stringify({
+        figures: all("figure").length,
+        plots: all("svg.plot").filter((v) => {
+            const r = v.getBoundingClientRect();
+            const i = v.querySelector("g").getBoundingClientRect();
+            return r.width > 100 && r.height > 50 && i.width > 100;
+        }).length,
+        tables: all("details table").filter((v) => v.rows.length > 1).length,
+        named: all("svg.plot").filter((v) =>
+            v.getAttribute("aria-labelledby").split(" ").every(
+                (n) => d.getElementById(n).textContent.length > 5)).length,
+        repeated: ids.filter((v, i) => ids.indexOf(v) !== i),
+        wide: d.documentElement.scrollWidth,
+    });
+};
+</script>
+END
+    browse --allow-file-access-from-files --dump-dom "file://$PWD/around.html" |
+        sed -n 's/.*FOUND\({.*}\).*/\1/p' >found.json
+}
+
+@test "a page of two runs in a browser" {
+    requires command -v gnuplot
+    requires command -v chromium
+    train plain bsp
+    train elastic elasticbsp:lookahead=4
+    expect 0 report plain elastic -o page.html
+    [ "$output" = page.html ]
+    [ -z "$stderr" ]
+
+    inspect page.html
+    # learning 4, time of each run, waiting, supersteps, staleness, timelines
+    json_true found.json '.plots == 11 and .tables == 11 and .named == 11
+        and .figures == 13 and .repeated == [] and .wide <= 1280'
+
+    browse --blink-settings=preferredColorScheme=1 \
+        --screenshot="$PWD/light.png" "file://$PWD/page.html"
+    browse --blink-settings=preferredColorScheme=0 \
+        --screenshot="$PWD/dark.png" "file://$PWD/page.html"
+    # Nothing but paper would be some kilobytes.
+    [ "$(stat -c %s light.png)" -gt 60000 ]
+    [ "$(stat -c %s dark.png)" -gt 60000 ]
+    run ! cmp -s light.png dark.png
+
+    if grep CONSOLE browser.log; then
+        echo "the browser complains"
+        return 1
+    fi
+}
+
+@test "a run that was killed: page, summary, data, timeline" {
+    train run elasticbsp:lookahead=4
+    rm run/summary.json
+    printf '{"t":9,"event":"pu' >>run/events.jsonl
+
+    expect 0 report run --csv data
+    [ "${lines[-1]}" = run/report.html ]
+    grep -q '</html>' run/report.html
+    expect 0 report run --text
+    stdout_has unfinished
+    [ "$(wc -l <data/pushes.csv)" -eq $((1 + $(grep -c '"push"' \
+        run/events.jsonl))) ]
+
+    expect 0 trace run
+    # From each push an arrow to the update that applied it.
+    [ "$(json run/trace.json '([.traceEvents[] | select(.ph == "s").id] | sort)
+        == ([.traceEvents[] | select(.ph == "f").id] | sort)')" = true ]
+    expect 0 trace run -o -
+    diff <(printf '%s\n' "$output") run/trace.json
+}
+
+@test "without gnuplot the page has tables, and the summary is printed" {
+    train run bsp
+    mkdir bin
+    run --separate-stderr -- env PATH="$PWD/bin" "$EBSP" report run
+    [ "$status" -eq 0 ]
+    stderr_has 'warning: gnuplot is not in PATH'
+    stdout_has 'samples/s'
+    grep -q '<details open>' run/report.html
+}
+
+@test "what is no run is refused, and nothing is left of the page" {
+    expect 3 report nowhere
+    stderr_has 'no such run directory'
+    expect 2 report
+    mkdir run
+    echo '{}' >run/job.json
+    echo nonsense >run/events.jsonl
+    expect 3 report run
+    stderr_has 'run/events.jsonl:1'
+    expect 3 trace run
+    stderr_has 'run/events.jsonl:1'
+    [ "$(ls run)" = "$(printf 'events.jsonl\njob.json')" ]
+}
