@@ -2,11 +2,14 @@
 /* Time of one training step (forward, backward, plain SGD) of a job's network
  * on random input:
  *
- *   step JOB.json [--threads T] [--batch B] [--seconds S] [--verbose]
+ *   step JOB.json [--threads T] [--batch B] [--seconds S]
+ *        [--clock wall|processor] [--tune off|quick|full] [--exact]
+ *        [--ways TEXT] [--verbose]
  *
+ * `--clock processor` counts the processor time of the process, divided by
+ * its threads: what to compare when other load disturbs the wall clock.
  * Not built by `make`; see bench/README.md. */
 #include "base/buf.h"
-#include "base/clock.h"
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
@@ -14,10 +17,12 @@
 #include "base/str.h"
 #include "base/vec.h"
 #include "nn/net.h"
+#include "nn/tune.h"
 
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <time.h>
 
 #define MAX_STEPS 100000
 
@@ -30,7 +35,19 @@ struct bench {
     int32_t *label;
     uint64_t *key;
     double *ms;
+    int processor; /* clock: processor time of so many threads; 0: wall */
 };
+
+static double
+now_ms(const struct bench *b)
+{
+    struct timespec t;
+
+    clock_gettime(b->processor ? CLOCK_PROCESS_CPUTIME_ID : CLOCK_MONOTONIC,
+                  &t);
+    return ((double)t.tv_sec * 1e3 + (double)t.tv_nsec * 1e-6) /
+           (b->processor ? b->processor : 1);
+}
 
 static int
 by_value(const void *a, const void *b)
@@ -75,20 +92,20 @@ measure(struct bench *b, double seconds, double *ms, size_t *steps,
         struct net_result *r, struct err *err)
 {
     size_t n_floats = graph_get_segments(b->graph)->n_floats, n = 0;
-    int64_t start = clock_now_ns();
+    double start = now_ms(b);
 
     for (int warm = 3; n < MAX_STEPS; warm--) {
-        int64_t t = clock_now_ns();
+        double t = now_ms(b);
 
         if (net_step(b->net, &b->batch, b->params, b->grads, NULL, r, err) != 0)
             return -1;
         vec_axpy(b->params, -0.01f, b->grads, n_floats);
         if (warm > 0) {
-            start = clock_now_ns();
+            start = now_ms(b);
             continue;
         }
-        b->ms[n++] = (double)(clock_now_ns() - t) * 1e-6;
-        if (n >= 5 && (double)(clock_now_ns() - start) * 1e-9 > seconds)
+        b->ms[n++] = now_ms(b) - t;
+        if (n >= 5 && now_ms(b) - start > seconds * 1e3)
             break;
     }
     qsort(b->ms, n, sizeof *b->ms, by_value);
@@ -97,9 +114,30 @@ measure(struct bench *b, double seconds, double *ms, size_t *steps,
     return 0;
 }
 
+struct tuning {
+    const char *tune, *ways; /* off, quick, full; text, or NULL */
+    bool exact;
+};
+
+static int
+choose_ways(struct graph *g, const struct tuning *how, size_t batch,
+            int threads, struct err *err)
+{
+    const struct tune_options o = {.batch = batch,
+                                   .threads = threads,
+                                   .full = !strcmp(how->tune, "full"),
+                                   .exact = how->exact};
+
+    if (how->ways)
+        return graph_set_ways(g, how->ways, err);
+    return strcmp(how->tune, "off") != 0 && tune_is_useful(g, &o)
+               ? tune_graph(g, &o, err)
+               : 0;
+}
+
 static int
 run(struct bench *b, const char *path, int threads, size_t batch,
-    double seconds, int verbose, struct err *err)
+    double seconds, const struct tuning *how, int verbose, struct err *err)
 {
     struct net_options o = {.threads = threads};
     struct buf text = BUF_INIT(1 << 20);
@@ -114,6 +152,8 @@ run(struct bench *b, const char *path, int threads, size_t batch,
     b->graph = graph_new(&root, err);
     if (!b->graph || fill(b, batch, err) != 0)
         return -1;
+    if (choose_ways(b->graph, how, batch, threads, err) != 0)
+        return -1;
     b->net = net_new(b->graph, &o, err);
     if (!b->net || measure(b, seconds, &ms, &steps, &r, err) != 0)
         return -1;
@@ -122,6 +162,11 @@ run(struct bench *b, const char *path, int threads, size_t batch,
         fputs(text.data ? text.data : "", stdout);
         buf_release(&text);
     }
+    buf_adds(&text, "ways        ");
+    graph_get_ways(b->graph, &text);
+    if (verbose)
+        printf("%s\n", text.data);
+    buf_release(&text);
     printf("%s batch %zu threads %d: %.3f ms/step (median of %zu), %.1f "
            "samples/s, %.1f GFLOP/s forward+backward, %.1f MB, loss %.5f\n",
            path, batch, threads, ms, steps, (double)batch / ms * 1e3,
@@ -133,34 +178,46 @@ run(struct bench *b, const char *path, int threads, size_t batch,
 int
 main(int argc, char **argv)
 {
+    struct tuning how = {.tune = "quick"};
     struct bench b = {0};
     struct err err = ERR_INIT;
     uint64_t threads = 1, batch = 128;
     double seconds = 3.0;
-    int bad = argc < 2, verbose = 0, status;
+    int bad = argc < 2, verbose = 0, processor = 0;
+    int status;
 
     for (int i = 2; i < argc && !bad; i++) {
         if (!strcmp(argv[i], "--verbose"))
             verbose = 1;
+        else if (!strcmp(argv[i], "--exact"))
+            how.exact = true;
         else if (i + 1 == argc)
             bad = 1;
         else if (!strcmp(argv[i], "--threads"))
             bad = !str_u64(argv[++i], &threads) || threads < 1 || threads > 999;
         else if (!strcmp(argv[i], "--batch"))
             bad = !str_u64(argv[++i], &batch) || batch < 1;
+        else if (!strcmp(argv[i], "--tune"))
+            how.tune = argv[++i];
+        else if (!strcmp(argv[i], "--ways"))
+            how.ways = argv[++i];
+        else if (!strcmp(argv[i], "--clock"))
+            processor = !strcmp(argv[++i], "processor");
         else if (!strcmp(argv[i], "--seconds"))
             bad = !str_f64(argv[++i], &seconds);
         else
             bad = 1;
     }
+    b.processor = processor ? (int)threads : 0;
     if (bad) {
         fputs("usage: step JOB.json [--threads T] [--batch B] [--seconds S] "
-              "[--verbose]\n",
+              "[--clock wall|processor] [--tune off|quick|full] [--exact] "
+              "[--ways TEXT] [--verbose]\n",
               stderr);
         return 2;
     }
-    status =
-        run(&b, argv[1], (int)threads, (size_t)batch, seconds, verbose, &err);
+    status = run(&b, argv[1], (int)threads, (size_t)batch, seconds, &how,
+                 verbose, &err);
     if (status != 0)
         fprintf(stderr, "step: %s\n", err.text);
     net_free(b.net);

@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 
+#include <stdio.h>
 #include <string.h>
 
 int
@@ -172,4 +173,33 @@ dnn_layout_name(const dnnl_memory_desc_t *md)
     if (has_tag(md, dnnl_nChw16c))
         return "nChw16c";
     return "blocked";
+}
+
+/* 2.6: single precision with AVX-512 only. */
+bool
+dnn_has_winograd(void)
+{
+    dnnl_cpu_isa_t isa = dnnl_get_effective_cpu_isa();
+
+    return (isa & dnnl_cpu_isa_avx512_core) == dnnl_cpu_isa_avx512_core;
+}
+
+const char *
+dnn_processor(char *to, size_t cap)
+{
+    static const char key[] = "model name\t: ";
+    char line[256];
+    FILE *f = fopen("/proc/cpuinfo", "re");
+
+    snprintf(to, cap, "unknown processor");
+    while (f && fgets(line, sizeof line, f)) {
+        if (strncmp(line, key, sizeof key - 1) != 0)
+            continue;
+        line[strcspn(line, "\n")] = '\0';
+        snprintf(to, cap, "%s", line + sizeof key - 1);
+        break;
+    }
+    if (f)
+        fclose(f);
+    return to;
 }

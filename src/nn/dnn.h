@@ -43,6 +43,11 @@ struct dnn_pixels {
 };
 bool dnn_get_pixels(const dnnl_memory_desc_t *md, struct dnn_pixels *px);
 
+/* Whether oneDNN knows Winograd convolutions on this processor. */
+bool dnn_has_winograd(void);
+/* The name of this processor. */
+const char *dnn_processor(char *to, size_t cap);
+
 /* "nhwc", "nChw8c", ... */
 const char *dnn_layout_name(const dnnl_memory_desc_t *md);
 

@@ -41,6 +41,7 @@ graph_free(struct graph *g)
     mem_free(g->layer);
     mem_free(g->segments.seg);
     mem_free(g->init);
+    mem_free(g->ways.layer);
     mem_free(g);
 }
 

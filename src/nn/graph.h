@@ -34,9 +34,9 @@ struct layer_info {
     const char *inputs; /* "conv1" or "a, b" */
 };
 
-/* Reads "input" and "layers" of a job (see ebsp-job(5)) and checks everything:
- * keys, types, ranges, names, branches, shapes.  The last layer must be a
- * loss.  Errors are ERR_CONFIG with position and path. */
+/* Reads "input", "layers" and "ways" of a job (see ebsp-job(5)) and checks
+ * everything: keys, types, ranges, names, branches, shapes.  The last layer
+ * must be a loss.  Errors are ERR_CONFIG with position and path. */
 struct graph *graph_new(const struct jcur *job, struct err *err);
 void graph_free(struct graph *g);
 

@@ -241,6 +241,21 @@ read_layers(struct graph *g, const struct jcur *job, struct err *err)
     return 0;
 }
 
+static int
+read_ways(struct graph *g, const struct jcur *job, struct err *err)
+{
+    struct jcur at = jcur_key(job, "ways");
+    struct err why = ERR_INIT;
+    const char *text = NULL;
+
+    if (jcur_str_or(job, "ways", &text, err) != 0)
+        return -1;
+    if (!text || graph_set_ways(g, text, &why) == 0)
+        return 0;
+    return why.code == ERR_CONFIG ? jcur_fail(&at, err, "%s", why.text)
+                                  : err_set(err, why.code, "%s", why.text);
+}
+
 struct graph *
 graph_new(const struct jcur *job, struct err *err)
 {
@@ -250,7 +265,8 @@ graph_new(const struct jcur *job, struct err *err)
         err_nomem(err);
         return NULL;
     }
-    if (read_input(g, job, err) != 0 || read_layers(g, job, err) != 0) {
+    if (read_input(g, job, err) != 0 || read_layers(g, job, err) != 0 ||
+        read_ways(g, job, err) != 0) {
         graph_free(g);
         return NULL;
     }

@@ -8,6 +8,7 @@
 
 #include "nn/graph.h"
 #include "nn/init.h"
+#include "nn/ways.h"
 
 #define LAYER_INPUTS 8
 #define LAYER_NAME   64
@@ -64,7 +65,8 @@ struct graph {
     size_t n, cap;
     struct segtab segments;
     struct init *init; /* one per segment */
-    size_t n_floats;   /* of all outputs of one sample together */
+    struct ways ways;
+    size_t n_floats; /* of all outputs of one sample together */
     double flop;
 };
 

@@ -21,13 +21,22 @@ libebsp_a_SOURCES += \
 	src/nn/segment.c src/nn/segment.h \
 	src/nn/tensors.c src/nn/tensors.h \
 	src/nn/tensors_header.c src/nn/tensors_header.h \
+	src/nn/tune.c src/nn/tune.h \
+	src/nn/ways.c src/nn/ways.h \
+	src/nn/wino.c src/nn/wino.h \
+	src/nn/wino_kernels.h \
+	src/nn/wino_lanes.h \
+	src/nn/wino_product.c \
+	src/nn/wino_transform.c \
 	src/nn/layers/types.h \
+	src/nn/layers/conv2d.h \
 	src/nn/layers/pool.h \
 	src/nn/layers/window.c src/nn/layers/window.h \
 	src/nn/layers/activation.c \
 	src/nn/layers/add.c \
 	src/nn/layers/batchnorm.c \
 	src/nn/layers/conv2d.c \
+	src/nn/layers/conv2d_wino.c \
 	src/nn/layers/dense.c \
 	src/nn/layers/dropout.c \
 	src/nn/layers/flatten.c \

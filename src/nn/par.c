@@ -27,6 +27,12 @@ par_set_threads(int threads)
     return before;
 }
 
+int
+par_get_threads(void)
+{
+    return omp_get_max_threads();
+}
+
 static size_t
 min_size(size_t a, size_t b)
 {

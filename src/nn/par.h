@@ -11,6 +11,9 @@
  * from the calling thread.  Returns the number before, to be set again. */
 int par_set_threads(int threads);
 
+/* That number. */
+int par_get_threads(void);
+
 /* fn(ctx, begin, end) on ranges that cover 0 .. n - 1; all but the last are
  * multiples of `grain` long.  Which range goes where depends on n, grain and
  * the number of threads only. */

@@ -1,10 +1,13 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "nn/plan.h"
 
+#include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "nn/par.h"
 
 #include <string.h>
+#include <time.h>
 
 /* The only reader of each value, if there is one. */
 static void
@@ -210,6 +213,18 @@ need(const struct net_progress *progress, size_t *asked, size_t end,
     return progress->need(progress->ctx, end, err);
 }
 
+/* Processor time where one thread does it all: other load disturbs that less
+ * than the time of day. */
+static int64_t
+op_clock(void)
+{
+    struct timespec t;
+
+    clock_gettime(
+        par_get_threads() == 1 ? CLOCK_THREAD_CPUTIME_ID : CLOCK_MONOTONIC, &t);
+    return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
+}
+
 int
 plan_run(struct plan *p, char *arena, const struct net_batch *b,
          const float *params, float *grads, const struct net_progress *progress,
@@ -229,6 +244,8 @@ plan_run(struct plan *p, char *arena, const struct net_batch *b,
     for (size_t i = 0; i < p->n_ops; i++) {
         const struct op *o = &p->op[i];
 
+        int64_t start = p->spent_ns ? op_clock() : 0;
+
         if (need(progress, &asked, o->params_end, err) != 0)
             return -1;
         if (o->run)
@@ -237,6 +254,8 @@ plan_run(struct plan *p, char *arena, const struct net_batch *b,
                                                   (int)o->n_places, o->arg),
                            o->what, err) != 0)
             return err_wrap(err, "layer \"%s\"", o->layer->name);
+        if (p->spent_ns)
+            p->spent_ns[i] = op_clock() - start;
         for (size_t k = o->n_done; progress && progress->segment && k-- > 0;)
             progress->segment(progress->ctx, o->done + k);
     }

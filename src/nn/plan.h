@@ -65,6 +65,7 @@ struct op {
     const struct layer *layer; /* it belongs to */
     const char *what;          /* "forward", "data", "weights", "reorder" */
     const char *how;           /* implementation */
+    enum pass pass;            /* that it is a part of: convolutions only */
     size_t n_places;
     struct place place[OP_PLACES];
     /* Either a primitive; argument i is at place[i] ... */
@@ -117,10 +118,12 @@ struct plan {
     struct layer_state *state;   /* graph->n */
     dnnl_primitive_desc_t *desc;
     size_t n_descs, cap_descs;
+    enum pass pass; /* of operations that are appended */
 
     /* While it runs. */
     const struct net_batch *batch;
     struct net_result *result;
+    int64_t *spent_ns; /* time of each operation goes here; NULL: nowhere */
 };
 
 /* The number of threads (par.h) must be the same here and in plan_run: oneDNN
@@ -145,8 +148,9 @@ int plan_lay_out(struct plan *p, struct err *err);
 
 /* The layout for images that p->graph is computed in. */
 dnnl_format_tag_t plan_choose_images(const struct graph *g);
-/* The algorithm of a convolution. */
-dnnl_alg_kind_t plan_choose_conv(const struct layer *l);
+/* The way that one of the computations of a convolution should take. */
+enum way plan_choose_conv(const struct plan *p, const struct layer *l,
+                          enum pass pass);
 /* Whether a dense layer reads an image as it lies (and reorders its weights to
  * fit) or has the image reordered. */
 bool plan_choose_dense_image(const struct plan *p, int64_t units);
@@ -157,6 +161,9 @@ bool plan_choose_refuses(const_dnnl_primitive_desc_t desc);
 
 /* ---- for layers: tensors (plan_emit.c) ---- */
 
+/* Floats in a new buffer of the arena, known to our kernels only. */
+int plan_new_scratch(struct plan *p, size_t n_floats, struct tensor *t,
+                     struct err *err);
 /* Data in a new buffer of the arena. */
 int plan_new_tensor(struct plan *p, const dnnl_memory_desc_t *md,
                     struct tensor *t, struct err *err);

@@ -28,6 +28,8 @@ plan_choose_images(const struct graph *g)
     const int64_t lanes = vector_lanes();
     double fits = 0.0, pads = 0.0;
 
+    if (g->ways.images != IMAGES_RULE)
+        return g->ways.images == IMAGES_NHWC ? dnnl_nhwc : dnnl_format_tag_any;
     for (size_t i = 0; i < g->n; i++) {
         const struct layer *l = &g->layer[i];
 
@@ -41,12 +43,12 @@ plan_choose_images(const struct graph *g)
     return pads > fits ? dnnl_nhwc : dnnl_format_tag_any;
 }
 
-/* Winograd (3x3, stride 1) wins on some machines and shapes only. */
-dnnl_alg_kind_t
-plan_choose_conv(const struct layer *l)
+enum way
+plan_choose_conv(const struct plan *p, const struct layer *l, enum pass pass)
 {
-    (void)l;
-    return dnnl_convolution_direct;
+    const struct ways *w = &p->graph->ways;
+
+    return w->layer ? (enum way)w->layer[l->index].pass[pass] : WAY_DIRECT;
 }
 
 /* oneDNN 2.6.3: the weight gradient of a 1x1 convolution with strides, where

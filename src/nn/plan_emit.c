@@ -56,6 +56,18 @@ plan_new_tensor(struct plan *p, const dnnl_memory_desc_t *md, struct tensor *t,
 }
 
 int
+plan_new_scratch(struct plan *p, size_t n_floats, struct tensor *t,
+                 struct err *err)
+{
+    const dnnl_dim_t dim = (dnnl_dim_t)n_floats;
+    dnnl_memory_desc_t md;
+
+    if (dnn_layout(&md, 1, &dim, dnnl_a, err) != 0)
+        return -1;
+    return plan_new_tensor(p, &md, t, err);
+}
+
+int
 plan_segment(struct plan *p, const struct layer *l, size_t which,
              enum place_kind kind, int n_dims, const dnnl_dim_t *dim,
              struct tensor *t, struct err *err)
@@ -161,6 +173,7 @@ new_op(struct plan *p, const struct layer *l, const char *what, struct err *err)
     o = &p->op[p->n_ops++];
     o->layer = l;
     o->what = what;
+    o->pass = p->pass;
     return o;
 }
 
