@@ -2,6 +2,7 @@
 #include "cmd/plan.h"
 
 #include "base/str.h"
+#include "nn/ways.h"
 
 #include <string.h>
 
@@ -36,6 +37,25 @@ plan_print_layers(FILE *to, const struct graph *g)
             str_count(count, (double)t->n_params),
             str_bytes(bytes, (double)t->n_floats * sizeof(float)),
             str_count(flop, graph_get_flop(g)));
+}
+
+void
+plan_print_ways(FILE *to, const struct graph *g, enum tuning_source source)
+{
+    static const char *const sources[] = {"rules", "the job", "measured before",
+                                          "measured now"};
+    const char *way[N_PASSES];
+    struct layer_info info;
+
+    fprintf(to, "\nways        images %s (%s)\n", graph_get_images(g),
+            sources[source]);
+    for (size_t i = 0; i < graph_get_layers(g); i++) {
+        if (!graph_get_layer_ways(g, i, way))
+            continue;
+        graph_get_layer(g, i, &info);
+        fprintf(to, "%-16s forward %s, data %s, weights %s\n", info.name,
+                way[PASS_FORWARD], way[PASS_DATA], way[PASS_WEIGHTS]);
+    }
 }
 
 void

@@ -4,11 +4,15 @@
 #define EBSP_CMD_PLAN_H
 
 #include "job/job.h"
+#include "job/tuning.h"
 
 #include <stdio.h>
 
 void plan_print_layers(FILE *to, const struct graph *g);
 /* d may be NULL: the data is not here. */
+/* How the convolutions are computed, and who says so. */
+void plan_print_ways(FILE *to, const struct graph *g,
+                     enum tuning_source source);
 void plan_print(FILE *to, const struct job *j, const struct dataset *d);
 
 #endif

@@ -23,6 +23,8 @@ enum {
     OPT_SET,
     OPT_THREADS,
     OPT_DATA_DIR,
+    OPT_TUNE,
+    OPT_EXACT,
     OPT_JSON,
     OPT_DRY_RUN,
     OPT_SUPERVISE,
@@ -56,6 +58,11 @@ static const struct argp_option options[] = {
      "not",
      1},
     {"threads", OPT_THREADS, "T", 0, "threads per worker (job: threads)", 1},
+    {"tune", OPT_TUNE, "HOW", 0,
+     "measure how convolutions are fastest: off, quick or full; default quick",
+     1},
+    {"exact", OPT_EXACT, NULL, 0,
+     "only direct convolutions, whose rounding errors are the smallest", 1},
     {"lr-scaling", OPT_LR_SCALING, "HOW", 0,
      "how an update that averages k pushes scales the learning rate: none, "
      "linear or sqrt",
@@ -121,6 +128,20 @@ static const struct argp_option options[] = {
 #define MAX_RESTARTS 1000000
 
 static error_t
+read_tune(struct tuning *t, const char *arg, struct argp_state *state)
+{
+    static const char *const efforts[] = {"off", "quick", "full"};
+
+    for (size_t i = 0; i < ARRAY_LEN(efforts); i++)
+        if (!strcmp(arg, efforts[i])) {
+            t->effort = (enum tuning_effort)i;
+            return 0;
+        }
+    argp_error(state, "--tune: expected off, quick or full, got \"%s\"", arg);
+    return EINVAL;
+}
+
+static error_t
 parse(int key, char *arg, struct argp_state *state)
 {
     struct train_options *o = state->input;
@@ -145,6 +166,13 @@ parse(int key, char *arg, struct argp_state *state)
                               "target-accuracy", arg);
     case OPT_THREADS:
         return overrides_flag(&o->overrides, "threads", "threads", arg);
+    case OPT_TUNE:
+        o->retune = true;
+        return read_tune(&o->tuning, arg, state);
+    case OPT_EXACT:
+        o->retune = true;
+        o->tuning.exact = true;
+        return 0;
     case OPT_LR_SCALING:
         return overrides_flag(&o->overrides, "lr_scaling", "lr-scaling", arg);
     case OPT_ON_LOSS:
@@ -224,6 +252,9 @@ parse(int key, char *arg, struct argp_state *state)
                        "--resume RUN takes the job of the run; "
                        "\"%s\" is too much",
                        o->job);
+        if (o->resume && o->retune)
+            argp_error(state, "--resume RUN keeps how the run is computed; "
+                              "--tune and --exact are too much");
         if (o->resume && !*o->resume)
             argp_error(state, "--resume: expected a run directory, got \"\"");
         if (o->resume && o->run_dir)
@@ -293,6 +324,33 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
     return r;
 }
 
+/* A run that goes on is computed as before, even where nothing was measured.
+ * What is asked for now comes before what a saved job says. */
+static int
+choose_ways(const struct train_options *o, struct job *j,
+            enum tuning_source *source, struct err *err)
+{
+    const struct tuning off = {.effort = TUNING_OFF};
+
+    if (o->retune && tuning_forget(j, err) != 0)
+        return -1;
+    return tuning_choose(j, o->resume ? &off : &o->tuning, source, err);
+}
+
+static int
+dry_run(const struct train_options *o, struct train *t, struct err *err)
+{
+    enum tuning_source source;
+
+    plan_print(stdout, &t->job, t->data);
+    if (!o->verbose)
+        return 0;
+    if (choose_ways(o, &t->job, &source, err) != 0)
+        return -1;
+    plan_print_ways(stdout, t->job.graph, source);
+    return 0;
+}
+
 /* What this machine has to have for the run. */
 static int
 check_system(struct train *t, struct err *err)
@@ -331,6 +389,7 @@ run_job(const struct train_options *o, struct err *err)
     static const struct watchdog_limits limits = WATCHDOG_LIMITS;
     struct train t = {.options = o, .views = VIEWS_INIT};
     struct err missing = ERR_INIT;
+    enum tuning_source source;
     int r = -1;
 
     if (load_job(o, &t.job, err) != 0)
@@ -345,10 +404,9 @@ run_job(const struct train_options *o, struct err *err)
     r = job_open_data(&t.job, NULL, &t.data, &t.augment,
                       o->dry_run ? &missing : err);
     if (o->dry_run) {
-        plan_print(stdout, &t.job, t.data);
         if (r != 0)
             fprintf(stderr, "ebsp train: warning: %s\n", missing.text);
-        r = 0;
+        r = dry_run(o, &t, err);
         goto out;
     }
     if (r == 0) {
@@ -356,6 +414,8 @@ run_job(const struct train_options *o, struct err *err)
         warn_of_no_use(&t);
         r = watchdog_start(&limits, err);
     }
+    if (r == 0)
+        r = choose_ways(o, &t.job, &source, err);
     if (r == 0)
         r = train_run(&t, err);
 out:
@@ -376,6 +436,7 @@ run(int argc, char **argv, struct err *err)
 {
     struct train_options o = {.cluster = CLUSTER_OPTIONS_INIT,
                               .max_coordinator_restarts = 3,
+                              .tuning = {.effort = TUNING_QUICK},
                               .supervised = SUPERVISED_INIT};
     int r = cmd_parse(&argp, argc, argv, &o, err);
 

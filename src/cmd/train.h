@@ -9,6 +9,7 @@
 #include "cmd/supervise.h"
 #include "cmd/train_views.h"
 #include "job/job.h"
+#include "job/tuning.h"
 #include "policy/lib.h"
 
 #include <stdbool.h>
@@ -27,6 +28,8 @@ struct train_options {
     struct views_options views;
     uint64_t max_coordinator_restarts;
     struct supervised supervised;
+    struct tuning tuning;
+    bool retune; /* --tune or --exact was given */
     int verbose;
 };
 

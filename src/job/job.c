@@ -42,6 +42,7 @@ static const char *const job_keys[] = {
     "faults",
     "emulate",
     "hosts",
+    "ways",
     "origin",
     "$schema",
     NULL,

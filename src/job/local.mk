@@ -9,4 +9,5 @@ libebsp_a_SOURCES += \
 	src/job/job.c src/job/job.h \
 	src/job/ranked.c src/job/ranked.h \
 	src/job/rundir.c src/job/rundir.h \
-	src/job/speed.c src/job/speed.h src/job/speed_parse.c
+	src/job/speed.c src/job/speed.h src/job/speed_parse.c \
+	src/job/tuning.c src/job/tuning.h
