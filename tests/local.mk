@@ -94,7 +94,7 @@ UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim \
 EXTRA_DIST += tests/unit/run_fixture.h
 BATS_TESTS += tests/bats/train.bats tests/bats/resume.bats \
 	tests/bats/checkpoint.bats tests/bats/supervise.bats \
-	tests/bats/failures.bats tests/bats/simulate.bats \
+	tests/bats/failures.bats tests/bats/emulate.bats tests/bats/simulate.bats \
 	tests/bats/reality.bats tests/bats/replay.bats
 EXTRA_DIST += tests/bats/jobs.bash
 
