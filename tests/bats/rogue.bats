@@ -103,7 +103,10 @@ frames_at() {
 }
 
 @test "the same rank twice, another one, another life, coming back for ever" {
-    goes_on bsp 'again:me:0@ordered again:me:0@pushed again:0:0@ordered again:me:1@ordered again:1:7@ordered again:99:0@ready flap@ordered,every=1'
+    # long enough for nine connections, each of which costs others a round
+    total=5760 goes_on bsp \
+        'again:me:0@ordered again:me:0@pushed again:0:0@ordered again:me:1@ordered again:1:7@ordered again:99:0@ready flap@ordered,every=1' \
+        --set epochs=12
     lost 7 'its connection was lost 9 times without a push'
     json_true run/summary.json '.workers_lost == 1'
     # Worker 0 was thrown out by its namesake and has come back by itself.
