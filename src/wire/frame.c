@@ -7,9 +7,16 @@
 #include <inttypes.h>
 #include <string.h>
 
+#ifdef HAVE_CONFIG_H
+#    include "config.h"
+#endif
+
 /* The state of a sum in pieces lives on the stack: no allocation per frame. */
 #define XXH_STATIC_LINKING_ONLY
 #include <xxhash.h>
+#ifdef XXHASH_DISPATCHES
+#    include <xxh_x86dispatch.h> /* the same sums */
+#endif
 
 enum {
     AT_MAGIC = 0,

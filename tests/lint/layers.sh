@@ -39,7 +39,7 @@ jansson[.]h                      src/base/json[.]h
 uv(/.*)?[.]h                     src/io/
 openssl/.*                      src/io/
 (archive|archive_entry|zlib)[.]h src/data/
-xxhash[.]h                       src/wire/
+(xxhash|xxh_x86dispatch)[.]h     src/wire/
 dlfcn[.]h                        src/policy/
 microhttpd[.]h                   src/view/http[.]c
 n?curses[.]h                     src/cmd/top_screen[.]c
