@@ -71,6 +71,7 @@ page_options() {
     done
 }
 
+# bats test_tags=heavy
 @test "podchecker has nothing to say" {
     requires command -v podchecker
     local page
@@ -85,6 +86,7 @@ page_options() {
     done
 }
 
+# bats test_tags=heavy
 @test "pages refer to pages that exist" {
     local page target
     for page in $(pages '*.pod'); do
@@ -97,6 +99,7 @@ page_options() {
     done
 }
 
+# bats test_tags=heavy
 @test "every page is built, with its name, section and summary" {
     local page name
     for page in $(pages '*.pod'); do
