@@ -34,3 +34,13 @@ load jobs
     json_true o.json '.identical == true'
     [ "$(json o.json .params_hash)" = "$(hash_of run)" ]
 }
+
+@test "who does not compress as the job says is lost" {
+    load ../tools/rogue
+    blobs_job job.json '.compress = "fp16"'
+    goes_on asp time
+    lost 1 'push of 832 bytes, expected 392'
+    blobs_job job.json '.compress = "topk:1"'
+    goes_on asp time
+    lost 1 'PUSH: compressed numbers from .* on are damaged'
+}
