@@ -1,5 +1,5 @@
 /* SPDX-License-Identifier: Apache-2.0 */
-/* ebsp report: one page about runs. */
+/* ebsp report: one page about runs, or about a benchmark. */
 #include "report/report.h"
 
 #include "base/err.h"
@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "report/csv.h"
 #include "report/draft.h"
+#include "report/matrix.h"
 
 #include <stdbool.h>
 #include <stdio.h>
@@ -66,14 +67,31 @@ parse(int key, char *arg, struct argp_state *state)
 static const struct argp argp = {
     .options = options,
     .parser = parse,
-    .args_doc = "RUN...",
+    .args_doc = "RUN...\nBENCH",
     .doc = "Make one self-contained page (HTML) with figures and tables of "
-           "what runs have reached and where their time went."
+           "what runs have reached and where their time went, or of what a "
+           "benchmark has found."
            "\vSee ebsp-report(1).",
 };
 
+/* What the page is about: runs, or a benchmark. */
+struct subject {
+    struct account *run;
+    struct matrix matrix;
+    size_t n_runs; /* 0: the benchmark */
+};
+
+static void
+write_text(const struct subject *s, FILE *f)
+{
+    if (s->n_runs)
+        report_write_text(s->run, s->n_runs, f);
+    else
+        matrix_write_text(&s->matrix, f);
+}
+
 static int
-write_page(const struct options *o, const struct account *a, struct err *err)
+write_page(const struct options *o, const struct subject *s, struct err *err)
 {
     struct err why = ERR_INIT;
     char *path = o->output  ? mem_strdup(o->output)
@@ -83,7 +101,10 @@ write_page(const struct options *o, const struct account *a, struct err *err)
     int r = path ? draft_open(&d, path, err) : err_nomem(err);
 
     if (r == 0) {
-        report_write(a, o->n, d.f, &why);
+        if (s->n_runs)
+            report_write(s->run, s->n_runs, d.f, &why);
+        else
+            matrix_write(&s->matrix, d.f, &why);
         r = draft_keep(&d, err);
     }
     if (r == 0 && why.code != ERR_OK) {
@@ -91,7 +112,7 @@ write_page(const struct options *o, const struct account *a, struct err *err)
                 "ebsp report: warning: %s; the page has tables in the place of "
                 "figures\n",
                 why.text);
-        report_write_text(a, o->n, stdout);
+        write_text(s, stdout);
     }
     if (r == 0)
         printf("%s\n", path);
@@ -100,47 +121,58 @@ write_page(const struct options *o, const struct account *a, struct err *err)
 }
 
 static int
-report(const struct options *o, struct account *a, struct err *err)
+write_csv(const struct options *o, const struct subject *s, struct err *err)
 {
-    if (account_label(a, o->n, err) != 0)
-        return -1;
-    if (o->csv && csv_write(o->csv, a, o->n, err) != 0)
-        return -1;
-    if (o->text) {
-        report_write_text(a, o->n, stdout);
-        return 0;
+    return s->n_runs ? csv_write(o->csv, s->run, s->n_runs, err)
+                     : matrix_write_csv(&s->matrix, o->csv, err);
+}
+
+static int
+read_subject(const struct options *o, struct subject *s, struct err *err)
+{
+    if (o->n == 1 && matrix_is(o->path[0]))
+        return matrix_read(&s->matrix, o->path[0], err);
+    s->run = mem_alloc(o->n, sizeof *s->run);
+    if (!s->run)
+        return err_nomem(err);
+    for (; s->n_runs < o->n; s->n_runs++) {
+        if (matrix_is(o->path[s->n_runs]))
+            return err_set(err, ERR_USAGE,
+                           "%s is the folder of a benchmark, which has a "
+                           "report of its own",
+                           o->path[s->n_runs]);
+        if (account_read(&s->run[s->n_runs], o->path[s->n_runs], err) != 0)
+            return -1;
     }
-    return write_page(o, a, err);
+    return account_label(s->run, s->n_runs, err);
 }
 
 static int
 run(int argc, char **argv, struct err *err)
 {
+    struct subject s = {.n_runs = 0};
     struct options o = {.n = 0};
-    struct account *a;
-    size_t n = 0;
-    int r = 0;
+    int r;
 
     if (cmd_parse(&argp, argc, argv, &o, err) != 0)
         return -1;
-    a = mem_alloc(o.n, sizeof *a);
-    if (!a)
-        return err_nomem(err);
-    while (r == 0 && n < o.n) {
-        r = account_read(&a[n], o.path[n], err);
-        n += r == 0;
-    }
-    if (r == 0)
-        r = report(&o, a, err);
-    while (n > 0)
-        account_release(&a[--n]);
-    mem_free(a);
+    r = read_subject(&o, &s, err);
+    if (r == 0 && o.csv)
+        r = write_csv(&o, &s, err);
+    if (r == 0 && o.text)
+        write_text(&s, stdout);
+    else if (r == 0)
+        r = write_page(&o, &s, err);
+    while (s.n_runs > 0)
+        account_release(&s.run[--s.n_runs]);
+    mem_free(s.run);
+    matrix_release(&s.matrix);
     return r;
 }
 
 const struct cmd cmd_report = {
     .name = "report",
-    .args = "RUN...",
-    .summary = "make a page with figures of one or several runs",
+    .args = "RUN...|BENCH",
+    .summary = "make a page with figures of runs or of a benchmark",
     .run = run,
 };

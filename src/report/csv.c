@@ -53,27 +53,10 @@ struct csv {
     uint64_t samples;
 };
 
-/* A text that begins a line or a cell; quoted when it must be. */
-static void
-put_text(FILE *f, const char *s)
-{
-    if (!strpbrk(s, ",\"\r\n")) {
-        fputs(s, f);
-        return;
-    }
-    fputc('"', f);
-    for (; *s; s++) {
-        if (*s == '"')
-            fputc('"', f);
-        fputc(*s, f);
-    }
-    fputc('"', f);
-}
-
 static FILE *
 line(struct csv *c, enum table t)
 {
-    put_text(c->draft[t].f, c->a->label);
+    draft_put_cell(c->draft[t].f, c->a->label);
     return c->draft[t].f;
 }
 
@@ -205,7 +188,7 @@ put_facts(struct csv *c)
 
     for (size_t i = 0; i < ARRAY_LEN(texts); i++) {
         fputc(',', f);
-        put_text(f, texts[i]);
+        draft_put_cell(f, texts[i]);
     }
     PUT(f, s->workers, s->seconds, s->samples, s->epochs, s->updates, s->pushes,
         s->dropped, s->lost, s->rate, s->best_accuracy, s->accuracy,
@@ -224,7 +207,7 @@ put_workers(struct csv *c)
             continue;
         f = line(c, WORKERS);
         fprintf(f, ",%zu,", r);
-        put_text(f, w->host ? w->host : "");
+        draft_put_cell(f, w->host ? w->host : "");
         put(f, (double)w->iterations);
         put_all(f, w->part_s, N_PARTS);
     }

@@ -75,3 +75,19 @@ draft_drop(struct draft *d)
     mem_free(d->path);
     memset(d, 0, sizeof *d);
 }
+
+void
+draft_put_cell(FILE *f, const char *s)
+{
+    if (!strpbrk(s, ",\"\r\n")) {
+        fputs(s, f);
+        return;
+    }
+    fputc('"', f);
+    for (; *s; s++) {
+        if (*s == '"')
+            fputc('"', f);
+        fputc(*s, f);
+    }
+    fputc('"', f);
+}

@@ -19,4 +19,7 @@ int draft_keep(struct draft *d, struct err *err);
 /* Removes what was not kept; fine after draft_keep, and on zeroes. */
 void draft_drop(struct draft *d);
 
+/* A cell of comma-separated values, quoted when it must be. */
+void draft_put_cell(FILE *f, const char *s);
+
 #endif

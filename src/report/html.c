@@ -39,6 +39,43 @@ html_text(struct page *p, const char *s)
         }
 }
 
+void
+html_lines(struct page *p, const char *s)
+{
+    while (*s) {
+        char line[512];
+        size_t n = strcspn(s, "\n");
+
+        n = n < sizeof line ? n : sizeof line - 1;
+        memcpy(line, s, n);
+        line[n] = '\0';
+        html_text(p, line);
+        s += n;
+        if (*s == '\n') {
+            fputc('\n', p->f);
+            s++;
+        }
+    }
+}
+
+void
+html_missing_plots(struct page *p)
+{
+    if (!p->can_plot)
+        fputs("<p class=\"warning\">gnuplot was not found when this page was "
+              "made, so it has tables in the place of figures.</p>\n",
+              p->f);
+}
+
+void
+html_why(const struct page *p, struct err *why)
+{
+    if (!p->can_plot)
+        err_set(why, ERR_FAIL, "gnuplot is not in PATH");
+    else if (p->why.code != ERR_OK)
+        err_set(why, p->why.code, "%s", p->why.text);
+}
+
 /* The policy forbids all that the page does not need: scripts, and loading
  * anything from anywhere. */
 void
@@ -79,8 +116,18 @@ html_section(struct page *p, const char *id, const char *title)
 {
     fprintf(p->f,
             "<section id=\"%s\" aria-labelledby=\"%s-h\">\n"
-            "<h2 id=\"%s-h\">%s</h2>\n<div class=\"grid\">\n",
-            id, id, id, title);
+            "<h2 id=\"%s-h\">",
+            id, id, id);
+    if (!title)
+        return;
+    fputs(title, p->f);
+    html_section_body(p);
+}
+
+void
+html_section_body(struct page *p)
+{
+    fputs("</h2>\n<div class=\"grid\">\n", p->f);
 }
 
 void

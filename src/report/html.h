@@ -24,11 +24,17 @@ struct page {
 /* Everything until the content, and after it. */
 void html_begin(struct page *p, const char *title);
 void html_end(struct page *p);
-/* Begins a section with this heading; `id` for links to it. */
+/* Begins a section with this heading; `id` for links to it.  With NULL the
+ * heading follows, then html_section_body. */
 void html_section(struct page *p, const char *id, const char *title);
+void html_section_body(struct page *p);
 void html_section_end(struct page *p);
 
 void html_text(struct page *p, const char *s);
+void html_lines(struct page *p, const char *s); /* keeps their ends */
+/* A warning where figures cannot be drawn; later what is to be said of it. */
+void html_missing_plots(struct page *p);
+void html_why(const struct page *p, struct err *why);
 /* Class of the series with this index: colour and dashes. */
 void html_swatch(struct page *p, size_t series);
 

@@ -8,11 +8,14 @@ libebsp_a_SOURCES += \
 	src/report/draft.c src/report/draft.h \
 	src/report/fig_gantt.c src/report/figures.h \
 	src/report/fig_learning.c \
+	src/report/fig_matrix.c \
 	src/report/fig_progress.c \
 	src/report/fig_tables.c \
 	src/report/fig_time.c \
 	src/report/gnuplot.c src/report/gnuplot.h \
 	src/report/html.c src/report/html.h \
+	src/report/matrix.c src/report/matrix.h \
+	src/report/matrix_impl.h \
 	src/report/plot.c \
 	src/report/report.c src/report/report.h \
 	src/report/story.c src/report/story.h \

@@ -55,16 +55,10 @@ report_write(const struct account *a, size_t n, FILE *f, struct err *why)
              n == 1 ? a->facts.name : "Comparison of runs");
     html_begin(&p, title);
     head(&p, a, n);
-    if (!p.can_plot)
-        fputs("<p class=\"warning\">gnuplot was not found when this page was "
-              "made, so it has tables in the place of figures.</p>\n",
-              f);
+    html_missing_plots(&p);
     for (size_t i = 0; i < N_PAGE_PARTS; i++)
         parts[i].write(&p, a, n);
     fputs("</main>\n", f);
     html_end(&p);
-    if (!p.can_plot)
-        err_set(why, ERR_FAIL, "gnuplot is not in PATH");
-    else if (p.why.code != ERR_OK)
-        err_set(why, p.why.code, "%s", p.why.text);
+    html_why(&p, why);
 }

@@ -92,6 +92,8 @@ const char *const report_style[] = {
     ".swatch rect { stroke: none; }",
     "details { margin-top: 0.3rem; font-size: 0.8125rem; }",
     "summary { color: var(--soft); cursor: pointer; width: max-content; }",
+    ".range { color: var(--soft); display: block; font-size: 0.75rem; }",
+    "pre { margin: 0.4rem 0; font: 0.75rem ui-monospace, monospace; }",
     ".note {",
     "  margin: 0.3rem 0 0.4rem; color: var(--soft); max-width: 46rem;",
     "  font-size: 0.8125rem;",

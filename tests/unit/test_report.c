@@ -10,6 +10,7 @@
 #include "report/csv.h"
 #include "report/gnuplot.h"
 #include "report/html.h"
+#include "report/matrix.h"
 #include "report/report.h"
 #include "report/story.h"
 #include "report/svg.h"
@@ -38,15 +39,17 @@ static const char two_workers[] = LINE(
                      "\"base\":0,"
                      "\"version\":0,\"samples\":10,\"loss\":4,\"norm\":1,"
                      "\"data\":0.25,"
-                     "\"compute\":0.5,\"pull\":0.125}")
-                    LINE("{\"t\":2,\"event\":\"add\",\"rank\":0,\"iteration\":"
-                         "1,\"weight\":1}") LINE(
-                        "{\"t\":2,\"event\":\"commit\",\"version\":1,\"lr\":0."
-                        "1,\"pushes\":1,"
-                        "\"samples\":10}") LINE("{\"t\":2.5,\"event\":"
-                                                "\"release\",\"rank\":0,"
-                                                "\"iteration\":2,"
-                                                "\"version\":1,\"held\":0.5}")
+                     "\"compute\":0.5,\"pull\":0.125}") LINE("{\"t\":2,"
+                                                             "\"event\":"
+                                                             "\"add\",\"rank\":"
+                                                             "0,\"iteration\":"
+                                                             "1,\"weight\":1}")
+                    LINE("{\"t\":2,\"event\":\"commit\",\"version\":1,\"lr\":0."
+                         "1,\"pushes\":1,"
+                         "\"samples\":10}") LINE("{\"t\":2.5,\"event\":"
+                                                 "\"release\",\"rank\":0,"
+                                                 "\"iteration\":2,"
+                                                 "\"version\":1,\"held\":0.5}")
                         LINE("{\"t\":3,\"event\":\"push\",\"rank\":1,"
                              "\"iteration\":1,\"base\":0,"
                              "\"version\":1,\"samples\":10,\"loss\":null,"
@@ -56,14 +59,15 @@ static const char two_workers[] = LINE(
                                  "\"iteration\":2,\"base\":1,"
                                  "\"version\":1,\"samples\":10,\"loss\":2,"
                                  "\"norm\":1,\"data\":0,"
-                                 "\"compute\":0.5}")
-                                LINE("{\"t\":3.25,\"event\":\"add\",\"rank\":1,"
-                                     "\"iteration\":1}")
-                                    LINE("{\"t\":3.25,\"event\":\"add\","
-                                         "\"rank\":0,\"iteration\":2}") LINE(
-                                        "{\"t\":3.25,\"event\":\"commit\","
-                                        "\"version\":2,\"lr\":0.1,"
-                                        "\"pushes\":2,\"samples\":20}")
+                                 "\"compute\":0.5}") LINE("{\"t\":3.25,"
+                                                          "\"event\":\"add\","
+                                                          "\"rank\":1,"
+                                                          "\"iteration\":1}")
+                                LINE("{\"t\":3.25,\"event\":\"add\","
+                                     "\"rank\":0,\"iteration\":2}")
+                                    LINE("{\"t\":3.25,\"event\":\"commit\","
+                                         "\"version\":2,\"lr\":0.1,"
+                                         "\"pushes\":2,\"samples\":20}")
                                         LINE("{\"t\":3.5,\"event\":\"release\","
                                              "\"rank\":1,\"iteration\":2,"
                                              "\"version\":2,\"held\":0.5}")
@@ -85,8 +89,8 @@ static const char resumed[] = LINE(
         LINE("{\"t\":5,\"event\":\"eval\",\"samples\":20,\"at\":3,\"loss\":1,"
              "\"accuracy\":0.9,\"took\":0.5}")
             LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,"
-                 "\"resumed\":1}") LINE(
-                "{\"t\":2,\"event\":\"start\",\"version\":1,\"samples\":10}")
+                 "\"resumed\":1}") LINE("{\"t\":2,\"event\":\"start\","
+                                        "\"version\":1,\"samples\":10}")
                 LINE("{\"t\":6,\"event\":\"eval\",\"samples\":20,\"at\":1,"
                      "\"loss\":1,"
                      "\"accuracy\":0.6,\"took\":0.5}");
@@ -613,6 +617,86 @@ test_csv(void)
     account_release(&a);
 }
 
+/* ---- benchmark ----------------------------------------------------------- */
+
+static const char bench[] =
+    "{\"format\": 1, \"job\": \"<j>\", \"mode\": \"virtual\", "
+    "\"baseline\": \"a'b\\nplot\", \"target_accuracy\": 0.5, "
+    "\"policies\": [\"a'b\\nplot\", \"c\"], \"seeds\": [1], "
+    "\"conventions\": [\"job\"], \"scenarios\": [{\"name\": \"<s>\"}], "
+    "\"cells\": [{\"scenario\": \"<s>\", \"convention\": \"job\", "
+    "\"policy\": \"a'b\\nplot\", \"seed\": 1, \"status\": \"done\", "
+    "\"curve\": [{\"seconds\": 1, \"samples\": 10, \"loss\": null, "
+    "\"accuracy\": 0.5}, {\"seconds\": 2, \"samples\": 20, \"loss\": 1, "
+    "\"accuracy\": 0.75}]}, 7], "
+    "\"groups\": [{\"scenario\": \"<s>\", \"convention\": \"job\", "
+    "\"policy\": \"a'b\\nplot\", \"runs\": 1, \"reached\": 1, "
+    "\"target_seconds\": {\"n\": 1, \"mean\": 1, \"low\": null, "
+    "\"high\": null}, \"samples_per_second\": {\"mean\": 10, \"low\": 9, "
+    "\"high\": 11}, \"against\": {\"speedup\": {\"mean\": 2, "
+    "\"verdict\": \"<v>\"}}}, \"nonsense\"]}";
+
+static void
+put_bench(const char *text)
+{
+    char *path = fs_join(dir, "bench.json");
+
+    (void)fs_write(path, text, strlen(text), NULL);
+    mem_free(path);
+}
+
+static void
+test_bench(void)
+{
+    struct err e = ERR_INIT, why = ERR_INIT;
+    struct buf b = BUF_INIT(1 << 16);
+    char *page = NULL, *text = NULL, *out = fs_join(dir, "csv"), *curves;
+    struct matrix m;
+    size_t len;
+    FILE *f;
+
+    put_bench(bench);
+    ok(matrix_is(dir), "benchmark: is told from a run");
+    is_int(matrix_read(&m, dir, &e), 0, "benchmark: is read");
+    f = open_memstream(&page, &len);
+    matrix_write(&m, f, &why);
+    fclose(f);
+    ok(strstr(page, "&lt;j&gt;") && strstr(page, "&lt;s&gt;") &&
+           strstr(page, "&lt;v&gt;") && strstr(page, "2.00\xc3\x97") &&
+           !strstr(page, "<s>") && !strstr(page, "<script"),
+       "benchmark: a page, its text escaped");
+    if (gnuplot_is_there()) {
+        ok(why.code == ERR_OK, "benchmark: a policy's name draws nothing");
+        is_int(count_text(page, "class=\"plot\""), 4, "benchmark: drawings");
+    }
+    f = open_memstream(&text, &len);
+    matrix_write_text(&m, f);
+    fclose(f);
+    ok(strstr(text, "2.00") && strstr(text, "a'b\\x0aplot"),
+       "benchmark: as text");
+    is_int(matrix_write_csv(&m, out, &e), 0, "benchmark: data");
+    curves = fs_join(out, "curves.csv");
+    (void)fs_read(curves, &b, &e);
+    ok(strstr(b.data, "\n<s>,job,\"a'b\nplot\",1,1,10,,0.5\n"),
+       "benchmark: an evaluation");
+    matrix_release(&m);
+    put_bench("{\"format\": 2}");
+    ok(matrix_read(&m, dir, &e) != 0 && e.code == ERR_CONFIG,
+       "benchmark: another format is refused");
+    err_clear(&e);
+    put_bench("{\"format\": 1, \"groups\": 3, \"policies\": {}}");
+    is_int(matrix_read(&m, dir, &e), 0, "benchmark: one without content");
+    f = fopen("/dev/null", "w");
+    matrix_write(&m, f, NULL);
+    fclose(f);
+    matrix_release(&m);
+    free(page);
+    free(text);
+    mem_free(out);
+    mem_free(curves);
+    buf_release(&b);
+}
+
 int
 main(void)
 {
@@ -631,6 +715,7 @@ main(void)
     test_gnuplot();
     test_page();
     test_csv();
+    test_bench();
     (void)fs_remove(dir, NULL);
     return done();
 }
