@@ -243,10 +243,10 @@ VARIANT = +MAKE='$(MAKE)' bash $(srcdir)/tests/variant
 check-clang:
 	$(VARIANT) clang check-unit CC=clang
 check-asan:
-	$(VARIANT) asan 'check-unit check-bats' CFLAGS='-O1 -g' \
+	$(VARIANT) asan 'check-unit check-bats' CFLAGS='-O1 -g1' \
 		--enable-sanitizers=address,undefined
 check-tsan:
-	$(VARIANT) tsan check-unit CFLAGS='-O1 -g' --enable-sanitizers=thread
+	$(VARIANT) tsan check-unit CFLAGS='-O1 -g1' --enable-sanitizers=thread
 check-valgrind:
 	$(MAKE) check TESTS='$(UNIT_TESTS)' TEST_SUITE_LOG=check-valgrind.log \
 		LOG_FLAGS='valgrind -q --error-exitcode=99 --leak-check=full \
