@@ -35,6 +35,16 @@ map(struct shm *m, bool write)
     return 0;
 }
 
+static void
+drop(struct shm *m)
+{
+    if (m->base)
+        munmap(m->base, m->n_bytes);
+    if (m->fd >= 0)
+        close(m->fd);
+    *m = SHM_NONE;
+}
+
 int
 shm_new(struct shm *m, const char *name, size_t n_bytes, enum shm_peers peers,
         struct err *err)
@@ -53,7 +63,7 @@ shm_new(struct shm *m, const char *name, size_t n_bytes, enum shm_peers peers,
 fail:
     err_set(err, ERR_SYS, "shared memory of %zu bytes: %s", n_bytes,
             strerror(errno));
-    shm_release(m);
+    drop(m);
     return -1;
 }
 
@@ -77,7 +87,7 @@ shm_attach(struct shm *m, int fd, enum shm_peers peers, struct err *err)
         }
         err_set(err, ERR_SYS, "shared memory: %s", strerror(errno));
     }
-    shm_release(m);
+    drop(m);
     return -1;
 }
 
@@ -85,8 +95,5 @@ void
 shm_release(struct shm *m)
 {
     if (m->base)
-        munmap(m->base, m->n_bytes);
-    if (m->fd >= 0)
-        close(m->fd);
-    *m = SHM_NONE;
+        drop(m);
 }

@@ -34,6 +34,6 @@ int shm_new(struct shm *m, const char *name, size_t n_bytes,
 /* What somebody else has made, through a descriptor that was inherited; it is
  * closed.  Refused when its size is not fixed. */
 int shm_attach(struct shm *m, int fd, enum shm_peers peers, struct err *err);
-void shm_release(struct shm *m);
+void shm_release(struct shm *m); /* one that is all zero is none */
 
 #endif

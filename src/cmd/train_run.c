@@ -12,6 +12,7 @@
 #include "cmd/train.h"
 #include "cmd/whatif.h"
 #include "cmd/workers.h"
+#include "data/blob.h"
 #include "job/events.h"
 #include "job/rundir.h"
 #include "ps/checkpoint.h"
@@ -407,6 +408,21 @@ store_threads(const struct job *job)
     return cpus < MAX_STORE_THREADS ? (unsigned)cpus : MAX_STORE_THREADS;
 }
 
+/* What workers on this machine share begins with the data set, which they need
+ * not read then.  True: it is possible. */
+static bool
+share_data(struct running *r)
+{
+    struct err err = ERR_INIT;
+
+    if (r->t->options->no_sharing || r->t->cluster.options->tls_always)
+        return false;
+    if (blob_share(r->t->data, &err) == 0)
+        return true;
+    log_warn(&r->log, "server", "%s; workers here use connections", err.text);
+    return false;
+}
+
 static int
 run_all(struct running *r, struct err *err)
 {
@@ -429,7 +445,7 @@ run_all(struct running *r, struct err *err)
         .emulation = &r->t->job.emulation,
         .events = r->events,
         .log = &r->log,
-        .share = !r->t->options->no_sharing && !cluster->options->tls_always,
+        .share = share_data(r),
         .threads = store_threads(&r->t->job),
         .start_timeout_ms = START_LIMIT_MS,
     };

@@ -144,8 +144,8 @@ forget_told(struct told *t)
 }
 
 static int
-start_worker(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
-             struct err *err)
+start_worker(void *ctx, uint32_t rank, uint32_t life,
+             const int shared[JOIN_FDS], struct err *err)
 {
     struct workers *w = *(struct workers **)ctx;
     const struct cluster_options *o = w->c.cluster->options;

@@ -154,14 +154,38 @@ labels_fit(const struct data_split *s, int64_t n_classes)
 /* What the head says is believed only as far as the file goes: else a flipped
  * bit would ask for all memory. */
 static bool
-head_fits(const struct dataset *d, const struct head *h, int fd)
+head_fits(const struct dataset *d, const struct head *h, uint64_t size)
 {
     uint64_t each = data_sample_bytes(d);
-    struct stat st;
 
-    return fstat(fd, &st) == 0 && st.st_size > BLOB_HEAD_BYTES &&
-           (uint64_t)st.st_size - BLOB_HEAD_BYTES == h->n_bytes && each > 0 &&
-           h->n_train <= h->n_bytes / each && h->n_test <= h->n_bytes / each;
+    return size > BLOB_HEAD_BYTES && size - BLOB_HEAD_BYTES == h->n_bytes &&
+           each > 0 && h->n_train <= h->n_bytes / each &&
+           h->n_test <= h->n_bytes / each;
+}
+
+/* The head, once it is known to be believed. */
+static int
+take_head(struct dataset *d, struct head *h, const uint8_t *raw, uint64_t size,
+          uint64_t hash, struct err *err)
+{
+    if (read_head(d, h, raw, err) != 0)
+        return -1;
+    if (h->hash != hash)
+        return err_set(err, ERR_CONFIG, "data set %016llx, expected %016llx",
+                       (unsigned long long)h->hash, (unsigned long long)hash);
+    if (!head_fits(d, h, size))
+        return err_set(err, ERR_CONFIG, "damaged, or not as long as it says");
+    d->hash = hash;
+    return 0;
+}
+
+static int
+check_labels(const struct dataset *d, struct err *err)
+{
+    return labels_fit(&d->train, d->n_classes) &&
+                   labels_fit(&d->test, d->n_classes)
+               ? 0
+               : err_set(err, ERR_CONFIG, "a label beyond the classes");
 }
 
 static int
@@ -170,15 +194,13 @@ read_blob(struct dataset *d, int fd, uint64_t hash, struct err *err)
     uint8_t raw[BLOB_HEAD_BYTES], more;
     struct data_room to[2];
     struct head h = {0};
+    struct stat st;
 
+    if (fstat(fd, &st) != 0)
+        return err_errno(err, "read");
     if (read_all(fd, raw, sizeof raw, err) != 0 ||
-        read_head(d, &h, raw, err) != 0)
+        take_head(d, &h, raw, (uint64_t)st.st_size, hash, err) != 0)
         return -1;
-    if (h.hash != hash)
-        return err_set(err, ERR_CONFIG, "data set %016llx, expected %016llx",
-                       (unsigned long long)h.hash, (unsigned long long)hash);
-    if (!head_fits(d, &h, fd))
-        return err_set(err, ERR_CONFIG, "damaged, or not as long as it says");
     if (data_alloc(d, (size_t)h.n_train, (size_t)h.n_test, to, err) != 0)
         return -1;
     if (h.n_bytes != d->n_bytes)
@@ -189,11 +211,7 @@ read_blob(struct dataset *d, int fd, uint64_t hash, struct err *err)
         return err_set(err, ERR_CONFIG, "bytes behind its end");
     if (sum_of(raw, d) != h.sum)
         return err_set(err, ERR_CONFIG, "damaged: its sum is wrong");
-    if (!labels_fit(&d->train, d->n_classes) ||
-        !labels_fit(&d->test, d->n_classes))
-        return err_set(err, ERR_CONFIG, "a label beyond the classes");
-    d->hash = hash;
-    return 0;
+    return check_labels(d, err);
 }
 
 struct dataset *
@@ -203,8 +221,10 @@ blob_open(const char *path, uint64_t hash, struct err *err)
     struct err why = ERR_INIT;
     int fd = -1, r = -1;
 
-    if (d)
+    if (d) {
+        d->shared = SHM_NONE;
         d->source = mem_strdup(path);
+    }
     if (!d || !d->source) {
         err_nomem(&why);
     } else if ((fd = open(path, O_RDONLY | O_CLOEXEC)) < 0) {
@@ -219,5 +239,82 @@ blob_open(const char *path, uint64_t hash, struct err *err)
         return d;
     err_set(err, why.code, "%s: %s", path, why.text);
     dataset_free(d);
+    return NULL;
+}
+
+/* ---- shared memory ------------------------------------------------------- */
+
+static const void *
+moved(const void *p, const struct dataset *d, const char *to)
+{
+    return p ? to + ((const char *)p - (const char *)d->memory) : NULL;
+}
+
+static void
+move_split(struct data_split *s, const struct dataset *d, const char *to)
+{
+    s->x = moved(s->x, d, to);
+    s->label = moved(s->label, d, to);
+    s->target = moved(s->target, d, to);
+}
+
+int
+blob_share(struct dataset *d, struct err *err)
+{
+    struct shm m;
+    char *to;
+
+    if (d->shared.base)
+        return 0;
+    if (shm_new(&m, "ebsp-data", BLOB_HEAD_BYTES + d->n_bytes, SHM_PEERS_READ,
+                err) != 0)
+        return -1;
+    to = m.base + BLOB_HEAD_BYTES;
+    blob_make_head(d, (uint8_t *)m.base);
+    memcpy(to, d->memory, d->n_bytes);
+    move_split(&d->train, d, to);
+    move_split(&d->test, d, to);
+    mem_free(d->memory);
+    d->memory = to;
+    d->shared = m;
+    return 0;
+}
+
+static int
+attach(struct dataset *d, int fd, uint64_t hash, struct err *err)
+{
+    struct head h = {0};
+
+    if (shm_attach(&d->shared, fd, SHM_PEERS_READ, err) != 0)
+        return -1;
+    if (d->shared.n_bytes <= BLOB_HEAD_BYTES)
+        return err_set(err, ERR_CONFIG, "too short");
+    if (take_head(d, &h, (const uint8_t *)d->shared.base, d->shared.n_bytes,
+                  hash, err) != 0 ||
+        data_place(d, (size_t)h.n_train, (size_t)h.n_test,
+                   d->shared.base + BLOB_HEAD_BYTES, (size_t)h.n_bytes,
+                   err) != 0)
+        return -1;
+    return check_labels(d, err);
+}
+
+struct dataset *
+blob_attach(int fd, uint64_t hash, struct err *err)
+{
+    struct dataset *d = mem_alloc(1, sizeof *d);
+
+    if (!d) {
+        err_nomem(err);
+        return NULL;
+    }
+    d->shared = SHM_NONE;
+    d->kind = "shared";
+    d->source = mem_strdup("shared memory");
+    if (!d->source)
+        err_nomem(err);
+    else if (attach(d, fd, hash, err) == 0)
+        return d;
+    dataset_free(d);
+    err_wrap(err, "data set in shared memory");
     return NULL;
 }

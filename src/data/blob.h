@@ -36,4 +36,11 @@ void blob_make_head(const struct dataset *d, uint8_t head[BLOB_HEAD_BYTES]);
  * read. */
 struct dataset *blob_open(const char *path, uint64_t hash, struct err *err);
 
+/* Moves the data into memory that processes can inherit, d->shared.  ERR_SYS:
+ * not possible here, d is as it was. */
+int blob_share(struct dataset *d, struct err *err);
+/* In such a process: the data set with this hash, nothing is copied.  The
+ * descriptor is taken over. */
+struct dataset *blob_attach(int fd, uint64_t hash, struct err *err);
+
 #endif

@@ -95,39 +95,81 @@ place(uint64_t *at, uint64_t n, uint64_t size, uint64_t *offset)
     return *at <= DATA_MAX_BYTES;
 }
 
-int
-data_alloc(struct dataset *d, size_t n_train, size_t n_test,
-           struct data_room to[2], struct err *err)
+/* Where in a data set's memory what belongs. */
+struct layout {
+    size_t n[2];
+    uint64_t x[2], label[2], target[2];
+};
+
+/* Sets d->n_bytes. */
+static int
+lay_out(struct dataset *d, struct layout *l, struct err *err)
 {
-    struct data_split *split[2] = {&d->train, &d->test};
-    size_t n[2] = {n_train, n_test};
-    uint64_t at = 0, x[2], label[2], target[2];
-    char *base;
+    uint64_t at = 0;
 
     for (int i = 0; i < 2; i++) {
-        if (n[i] == 0)
+        size_t n = l->n[i];
+
+        if (n == 0)
             return err_set(err, ERR_CONFIG, "%s: no samples for %s", d->source,
                            i ? "testing" : "training");
-        if (n[i] > DATA_MAX_SAMPLES ||
-            !place(&at, n[i], data_sample_bytes(d), &x[i]) ||
-            !place(&at, d->n_classes ? n[i] : 0, sizeof(int32_t), &label[i]) ||
-            !place(&at, n[i], (uint64_t)d->n_targets * sizeof(float),
-                   &target[i]))
+        if (n > DATA_MAX_SAMPLES ||
+            !place(&at, n, data_sample_bytes(d), &l->x[i]) ||
+            !place(&at, d->n_classes ? n : 0, sizeof(int32_t), &l->label[i]) ||
+            !place(&at, n, (uint64_t)d->n_targets * sizeof(float),
+                   &l->target[i]))
             return err_set(
                 err, ERR_CONFIG, "%s: too large: at most %d samples and %d GiB",
                 d->source, DATA_MAX_SAMPLES, (int)(DATA_MAX_BYTES >> 30));
     }
     d->n_bytes = (size_t)at;
-    d->memory = base = mem_alloc_aligned(d->n_bytes);
+    return 0;
+}
+
+static void
+point_into(struct dataset *d, const struct layout *l, char *base,
+           struct data_room to[2])
+{
+    struct data_split *split[2] = {&d->train, &d->test};
+
+    for (int i = 0; i < 2; i++) {
+        to[i].x = base + l->x[i];
+        to[i].label = d->n_classes ? (void *)(base + l->label[i]) : NULL;
+        to[i].target = d->n_targets ? (void *)(base + l->target[i]) : NULL;
+        *split[i] =
+            (struct data_split){l->n[i], to[i].x, to[i].label, to[i].target};
+    }
+    d->memory = base;
+}
+
+int
+data_alloc(struct dataset *d, size_t n_train, size_t n_test,
+           struct data_room to[2], struct err *err)
+{
+    struct layout l = {.n = {n_train, n_test}};
+    char *base;
+
+    if (lay_out(d, &l, err) != 0)
+        return -1;
+    base = mem_alloc_aligned(d->n_bytes);
     if (!base)
         return err_nomem(err);
-    for (int i = 0; i < 2; i++) {
-        to[i].x = base + x[i];
-        to[i].label = d->n_classes ? (void *)(base + label[i]) : NULL;
-        to[i].target = d->n_targets ? (void *)(base + target[i]) : NULL;
-        *split[i] =
-            (struct data_split){n[i], to[i].x, to[i].label, to[i].target};
-    }
+    point_into(d, &l, base, to);
+    return 0;
+}
+
+int
+data_place(struct dataset *d, size_t n_train, size_t n_test, void *base,
+           size_t n_bytes, struct err *err)
+{
+    struct layout l = {.n = {n_train, n_test}};
+    struct data_room unused[2];
+
+    if (lay_out(d, &l, err) != 0)
+        return -1;
+    if (d->n_bytes != n_bytes)
+        return err_set(err, ERR_CONFIG, "damaged head");
+    point_into(d, &l, base, unused);
     return 0;
 }
 
@@ -136,7 +178,9 @@ dataset_free(struct dataset *d)
 {
     if (!d)
         return;
-    mem_free(d->memory);
+    if (!d->shared.base)
+        mem_free(d->memory);
+    shm_release(&d->shared);
     mem_free(d->source);
     mem_free(d);
 }

@@ -4,6 +4,7 @@
 #ifndef EBSP_DATA_DATASET_H
 #define EBSP_DATA_DATASET_H
 
+#include "base/shm.h"
 #include "nn/graph.h"
 
 #include <stddef.h>
@@ -32,6 +33,7 @@ struct dataset {
     uint64_t hash; /* of everything above: the same on every machine */
     void *memory;  /* what x, label, target point into */
     size_t n_bytes;
+    struct shm shared; /* that it lies in; else none */
 };
 
 /* "data" of a job: {"type": "idx", ...}.  Files are looked for in data_dir

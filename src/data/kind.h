@@ -46,6 +46,10 @@ struct data_room {
 };
 int data_alloc(struct dataset *d, size_t n_train, size_t n_test,
                struct data_room to[2], struct err *err);
+/* The same in memory that is there and filled; ERR_CONFIG when its size is not
+ * that of the data set. */
+int data_place(struct dataset *d, size_t n_train, size_t n_test, void *base,
+               size_t n_bytes, struct err *err);
 size_t data_sample_bytes(const struct dataset *d);
 
 /* Looks for `name`, a job's file or folder, and gives its path (mem_free):

@@ -34,7 +34,7 @@ struct child *child_new(uv_loop_t *loop, const char *const *argv,
                         const struct child_handlers *h, void *ctx,
                         struct err *err);
 /* The same; fd[0] .. fd[n - 1] become its descriptors 3 and following. */
-#define CHILD_MAX_FDS 2
+#define CHILD_MAX_FDS 3
 struct child *child_new_with(uv_loop_t *loop, const char *const *argv,
                              const int *fd, int n,
                              const struct child_handlers *h, void *ctx,

@@ -36,11 +36,11 @@ struct process {
     struct process *prev, *next; /* in order of launch_start */
     struct join join; /* strings borrowed; the key is wiped once it is sent */
     enum state state;
-    bool cancelled;      /* while QUEUED */
-    int shared[2];       /* descriptors, until it is started; or -1 */
-    struct child *child; /* NULL while QUEUED */
-    int n_lines;         /* while STARTING */
-    struct err refused;  /* why it was killed before it joined */
+    bool cancelled;       /* while QUEUED */
+    int shared[JOIN_FDS]; /* descriptors, until it is started; or -1 */
+    struct child *child;  /* NULL while QUEUED */
+    int n_lines;          /* while STARTING */
+    struct err refused;   /* why it was killed before it joined */
     char host[];
 };
 
@@ -133,7 +133,7 @@ code_of(int64_t status, int signal)
 static void
 close_shared(struct process *p)
 {
-    for (int i = 0; i < 2; i++) {
+    for (int i = 0; i < JOIN_FDS; i++) {
         if (p->shared[i] >= 0)
             close(p->shared[i]);
         p->shared[i] = -1;
@@ -301,10 +301,11 @@ static const struct child_handlers handlers = {
 
 /* It may be queued for longer than the caller's descriptors live. */
 static int
-copy_shared(struct process *p, const int shared[2], struct err *err)
+copy_shared(struct process *p, const int shared[JOIN_FDS], struct err *err)
 {
-    p->shared[0] = p->shared[1] = -1;
-    for (int i = 0; p->join.shared && i < 2; i++) {
+    for (int i = 0; i < JOIN_FDS; i++)
+        p->shared[i] = -1;
+    for (int i = 0; p->join.shared && i < JOIN_FDS; i++) {
         p->shared[i] = fcntl(shared[i], F_DUPFD_CLOEXEC, 0);
         if (p->shared[i] < 0)
             return err_set(err, ERR_SYS, "descriptors for a worker: %s",
@@ -328,7 +329,7 @@ spawn(struct process *p, struct err *err)
             return -1;
     }
     p->child = child_new_with(l->loop, there ? there : here, p->shared,
-                              p->join.shared ? 2 : 0, &handlers, p, err);
+                              p->join.shared ? JOIN_FDS : 0, &handlers, p, err);
     mem_free(there);
     close_shared(p);
     if (!p->child)
@@ -373,7 +374,7 @@ kill_process(struct process *p, int signal)
 
 int
 launch_start(struct launcher *l, const char *host, const struct join *j,
-             const int shared[2], struct err *err)
+             const int shared[JOIN_FDS], struct err *err)
 {
     size_t n = strlen(host) + 1;
     struct process *p = mem_alloc(1, sizeof *p + n);

@@ -47,10 +47,10 @@ struct launcher *launcher_new(uv_loop_t *loop,
 /* Starts j->rank on a host (HOST_LOCAL: here, this same executable), or queues
  * it when enough are being started.  The join's strings are borrowed until
  * on_exit.  A process that this rank still has from an earlier life is
- * killed.  With j->shared a process on this machine inherits shared[0] and
- * shared[1] (JOIN_FD_PARAMS, JOIN_FD_PUSH), which are copied. */
+ * killed.  With j->shared a process on this machine inherits the
+ * descriptors `shared` as JOIN_FD_PARAMS and following; they are copied. */
 int launch_start(struct launcher *l, const char *host, const struct join *j,
-                 const int shared[2], struct err *err);
+                 const int shared[JOIN_FDS], struct err *err);
 /* Its newest process has said who it is and was told what to join. */
 bool launcher_has_joined(const struct launcher *l, uint32_t rank);
 /* How far the newest process of a rank is on its way, for people. */

@@ -318,7 +318,8 @@ server_session_start(struct server *s, struct session *w)
     events_uint(s->c.events, "life", w->life);
     events_end(s->c.events);
     if (session_prepare(w, shares(s, w), &err) == 0) {
-        int shared[2] = {store_get_fd(s->ledger.store), w->shared.fd};
+        int shared[JOIN_FDS] = {store_get_fd(s->ledger.store), w->shared.fd,
+                                s->c.data->shared.fd};
 
         if (s->c.starter->start(s->c.starter_ctx, w->rank, w->life,
                                 w->shared.base ? shared : NULL, &err) == 0)

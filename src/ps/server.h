@@ -14,6 +14,7 @@
 #include "io/loop.h"
 #include "job/evaluate.h"
 #include "job/job.h"
+#include "wire/join.h"
 
 struct events;
 struct log;
@@ -23,11 +24,11 @@ struct server;
 /* Who can start processes.  `life` counts those that a rank has had before.
  * Ends are reported by server_worker_exited. */
 struct server_starter {
-    /* shared: descriptors of the parameters and of the memory for what this
-     * process contributes, to be inherited; NULL: what it pulls and pushes goes
-     * over its connection. */
-    int (*start)(void *ctx, uint32_t rank, uint32_t life, const int shared[2],
-                 struct err *err);
+    /* shared: descriptors of the parameters, of the memory for what this
+     * process contributes and of the data set, to be inherited; NULL: what it
+     * pulls and pushes goes over its connection. */
+    int (*start)(void *ctx, uint32_t rank, uint32_t life,
+                 const int shared[JOIN_FDS], struct err *err);
     /* Can the process of this rank share memory with this one? */
     bool (*is_here)(void *ctx, uint32_t rank);
     /* A rank that is new in the run gets a place: "local", or a host. */
@@ -56,7 +57,8 @@ struct server_config {
     struct emulation *emulation; /* changed by server_emulate */
     struct events *events;
     struct log *log;
-    bool share;               /* memory, with workers that are here */
+    bool share;               /* memory, with workers that are here; then the
+                               * data set is shared, too (blob_share) */
     unsigned threads;         /* for updates; 0 counts as 1 */
     int64_t start_timeout_ms; /* for a worker to become ready */
 };

@@ -109,16 +109,17 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
 
     key_to_hex(hex, j->key);
     snprintf(data, sizeof data, "%016" PRIx64, j->data_hash);
-    v = json_pack(
-        "{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f,"
-        " s:f, s:b, s:b, s:I, s:s*, s:s*, s:s*, s:s*}",
-        "task", tasks[j->task], "host", j->host, "port", (int)j->port, "rank",
-        (json_int_t)j->rank, "life", (json_int_t)j->life, "tls", (int)j->tls,
-        "key", hex, "threads", (json_int_t)j->threads, "job_dir", j->job_dir,
-        "job", j->job, "pace_ms", j->pace_ms, "age_ms", j->age_ms, "shared",
-        (int)j->shared, "echo", (int)j->echo, "seed", (json_int_t)j->seed,
-        "slow", j->slow, "net", j->net, "data_dir", j->data_dir, "push_data",
-        j->push_data ? data : NULL);
+    v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f,"
+                  " s:f, s:b, s:b, s:I, s:b, s:s*, s:s*, s:s*, s:s*}",
+                  "task", tasks[j->task], "host", j->host, "port", (int)j->port,
+                  "rank", (json_int_t)j->rank, "life", (json_int_t)j->life,
+                  "tls", (int)j->tls, "key", hex, "threads",
+                  (json_int_t)j->threads, "job_dir", j->job_dir, "job", j->job,
+                  "pace_ms", j->pace_ms, "age_ms", j->age_ms, "shared",
+                  (int)j->shared, "echo", (int)j->echo, "seed",
+                  (json_int_t)j->seed, "push_data", (int)j->push_data, "slow",
+                  j->slow, "net", j->net, "data_dir", j->data_dir, "data_hash",
+                  j->push_data || j->shared ? data : NULL);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -145,18 +146,17 @@ join_decode_head(const char *line, size_t *n_bytes, struct err *err)
     return 0;
 }
 
-/* "push_data": hash of the data set that is sent; absent: none is. */
+/* "data_hash": of the data set that is sent or shared. */
 static int
-read_push(struct join *j, const struct jcur *root, struct err *err)
+read_hash(struct join *j, const struct jcur *root, struct err *err)
 {
-    const char *hex = NULL;
+    const char *hex = "";
     char *end;
 
-    if (jcur_str_or(root, "push_data", &hex, err) != 0)
-        return -1;
-    if (!hex)
+    if (!j->push_data && !j->shared)
         return 0;
-    j->push_data = true;
+    if (jcur_str(root, "data_hash", &hex, err) != 0)
+        return -1;
     j->data_hash = strtoull(hex, &end, 16);
     if (strlen(hex) != HASH_CAP - 1 || *end ||
         strspn(hex, "0123456789abcdef") != HASH_CAP - 1)
@@ -209,8 +209,9 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
         copy(root, "job", &j->job, err) != 0 ||
         (jcur_has(root, "data_dir") &&
          copy(root, "data_dir", &j->data_dir, err) != 0) ||
-        read_push(j, root, err) != 0 ||
+        jcur_bool_or(root, "push_data", &j->push_data, err) != 0 ||
         jcur_bool_or(root, "shared", &j->shared, err) != 0 ||
+        read_hash(j, root, err) != 0 ||
         jcur_bool_or(root, "echo", &j->echo, err) != 0 ||
         read_emulation(j, root, err) != 0)
         return -1;

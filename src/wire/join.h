@@ -33,6 +33,8 @@ enum join_task {
 
 #define JOIN_FD_PARAMS 3
 #define JOIN_FD_PUSH   4
+#define JOIN_FD_DATA   5
+#define JOIN_FDS       3
 
 struct join {
     enum join_task task;
@@ -44,13 +46,14 @@ struct join {
     uint8_t key[JOIN_KEY_BYTES];
     uint32_t threads;
     char *data_dir;     /* instead of the job's; NULL: as the job says */
-    bool push_data;     /* the coordinator sends the data set ... */
-    uint64_t data_hash; /* ... with this hash */
+    bool push_data;     /* the coordinator sends the data set */
+    uint64_t data_hash; /* of what it sends or shares */
     char *job_dir;
     char *job; /* text of the effective job */
     /* The process has inherited what it shares with the coordinator: the
-     * published parameters as JOIN_FD_PARAMS and the memory for its
-     * contributions as JOIN_FD_PUSH. */
+     * published parameters as JOIN_FD_PARAMS, the memory for its
+     * contributions as JOIN_FD_PUSH, the data set with data_hash as
+     * JOIN_FD_DATA. */
     bool shared;
     bool echo; /* answers orders without computing: what is left of a run
                 * is what is measured */

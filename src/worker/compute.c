@@ -30,7 +30,7 @@ open_blob(struct compute *c, const struct compute_setup *s, struct err *err)
 {
     struct err why = ERR_INIT;
 
-    c->data = blob_open(s->blob, s->blob_hash, &why);
+    c->data = blob_open(s->blob, s->data_hash, &why);
     if (c->data)
         return job_take_data(&c->job, c->data, &c->augment, err);
     if (why.code != ERR_CONFIG)
@@ -38,6 +38,18 @@ open_blob(struct compute *c, const struct compute_setup *s, struct err *err)
     (void)unlink(s->blob);
     return err_set(err, ERR_SYS, "%s; removed: it is sent again the next time",
                    why.text);
+}
+
+static int
+open_data(struct compute *c, const struct compute_setup *s, struct err *err)
+{
+    if (s->shared) {
+        c->data = blob_attach(JOIN_FD_DATA, s->data_hash, err);
+        return c->data ? job_take_data(&c->job, c->data, &c->augment, err) : -1;
+    }
+    return s->blob ? open_blob(c, s, err)
+                   : job_open_data(&c->job, s->data_dir, &c->data, &c->augment,
+                                   err);
 }
 
 /* Both are as large as the coordinator's network says; ours may differ, which
@@ -68,9 +80,7 @@ compute_init(struct compute *c, const struct compute_setup *setup,
     r = job_parse(&c->job, "job.json", setup->job_dir, setup->job,
                   strlen(setup->job), err);
     if (r == 0)
-        r = setup->blob ? open_blob(c, setup, err)
-                        : job_open_data(&c->job, setup->data_dir, &c->data,
-                                        &c->augment, err);
+        r = open_data(c, setup, err);
     if (r != 0)
         return -1;
     train = &c->data->train;

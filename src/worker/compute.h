@@ -56,10 +56,10 @@ struct compute_setup {
     const char *job_dir;  /* data may lie there, too */
     const char *data_dir; /* instead of the job's; NULL: as the job says */
     const char *blob;     /* file with the data set (data/blob.h), or NULL */
-    uint64_t blob_hash;   /* its hash */
     int threads;
     bool echo;   /* a contribution in proportion to the parameters instead */
-    bool shared; /* JOIN_FD_PARAMS and JOIN_FD_PUSH were inherited */
+    bool shared; /* JOIN_FD_PARAMS and the others were inherited */
+    uint64_t data_hash; /* of the data set in the blob, or shared */
 };
 
 /* Reads job and data, builds the network and its plan for a full mini-batch.

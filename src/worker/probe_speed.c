@@ -64,7 +64,7 @@ set_up(struct speed *s, const char *job, const char *blob, struct err *err)
                                   .job_dir = j->job_dir,
                                   .data_dir = j->data_dir,
                                   .blob = blob,
-                                  .blob_hash = j->data_hash,
+                                  .data_hash = j->data_hash,
                                   .threads = (int)j->threads};
     int64_t start = clock_now_ns();
 

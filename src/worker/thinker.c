@@ -136,9 +136,9 @@ think(void *arg)
                                   .job_dir = j->job_dir,
                                   .data_dir = j->data_dir,
                                   .blob = t->blob,
-                                  .blob_hash = j->data_hash,
                                   .threads = (int)j->threads,
                                   .shared = j->shared,
+                                  .data_hash = j->data_hash,
                                   .echo = j->echo};
 
     (void)compute_init(&t->compute, &setup, &t->err);

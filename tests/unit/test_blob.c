@@ -10,6 +10,9 @@
 
 #include <unistd.h>
 
+#include <fcntl.h>
+#include <unistd.h>
+
 static char path[] = "/tmp/ebsp-blob-XXXXXX";
 
 static struct dataset *
@@ -56,6 +59,46 @@ same_split(const struct dataset *a, const struct data_split *s,
 }
 
 static void
+is_same(const struct dataset *d, const struct dataset *e)
+{
+    ok(e->hash == d->hash && e->type == d->type &&
+           e->n_classes == d->n_classes && e->n_targets == d->n_targets &&
+           e->shape.n_dims == d->shape.n_dims &&
+           !memcmp(e->shape.dim, d->shape.dim,
+                   (size_t)e->shape.n_dims * sizeof *e->shape.dim),
+       "as what it was");
+    ok(same_split(d, &d->train, &e->train) && same_split(d, &d->test, &e->test),
+       "byte for byte");
+}
+
+/* What a process that has inherited it sees, beside a copy of what it was. */
+static void
+test_shared(struct dataset *d, const struct dataset *copy)
+{
+    struct err err = ERR_INIT;
+    struct dataset *e;
+    int fd;
+
+    is_int(blob_share(d, &err), 0, "moved into shared memory");
+    is_same(copy, d);
+    is_int(blob_share(d, &err), 0, "once");
+    e = blob_attach(dup(d->shared.fd), d->hash, &err);
+    if (ok(e, "attached: %s", err.text)) {
+        is_same(copy, e);
+        ok(e->memory != d->memory, "seen from elsewhere");
+    }
+    dataset_free(e);
+    ok(!blob_attach(dup(d->shared.fd), d->hash + 1, &err), "%s", err.text);
+    fd = open("/dev/null", O_RDONLY);
+    err_clear(&err);
+    ok(!blob_attach(fd, d->hash, &err) && err.code == ERR_PROTO, "%s",
+       err.text);
+    err_clear(&err);
+    d->shared.base[32] ^= 1; /* bytes behind the head */
+    ok(!blob_attach(dup(d->shared.fd), d->hash, &err), "%s", err.text);
+}
+
+static void
 test_same(const char *json, const char *what)
 {
     struct dataset *d = open_json(json), *e;
@@ -67,15 +110,8 @@ test_same(const char *json, const char *what)
     write_blob(d, &b);
     e = blob_open(path, d->hash, &err);
     if (ok(e, "comes back: %s", err.text)) {
-        ok(e->hash == d->hash && e->type == d->type &&
-               e->n_classes == d->n_classes && e->n_targets == d->n_targets &&
-               e->shape.n_dims == d->shape.n_dims &&
-               !memcmp(e->shape.dim, d->shape.dim,
-                       (size_t)e->shape.n_dims * sizeof *e->shape.dim),
-           "as what it was");
-        ok(same_split(d, &d->train, &e->train) &&
-               same_split(d, &d->test, &e->test),
-           "byte for byte");
+        is_same(d, e);
+        test_shared(d, e);
     }
     dataset_free(e);
     ok(!blob_open(path, d->hash + 1, &err) && err.code == ERR_CONFIG,
