@@ -2,6 +2,7 @@
 #include "cmd/plan.h"
 
 #include "base/str.h"
+#include "codec/codec.h"
 #include "nn/ways.h"
 
 #include <string.h>
@@ -58,6 +59,20 @@ plan_print_ways(FILE *to, const struct graph *g, enum tuning_source source)
     }
 }
 
+/* What a worker sends at most. */
+static size_t
+push_bytes(const struct job *j)
+{
+    size_t n = graph_get_segments(j->graph)->n_floats;
+    size_t bytes = n * sizeof(float);
+    struct codec *c = NULL;
+
+    if (job_codec(j, &c, NULL) == 0 && c)
+        bytes = codec_bound(c, 0, n);
+    codec_free(c);
+    return bytes;
+}
+
 void
 plan_print(FILE *to, const struct job *j, const struct dataset *d)
 {
@@ -87,8 +102,9 @@ plan_print(FILE *to, const struct job *j, const struct dataset *d)
             optims[j->optim.kind], j->optim.lr, scalings[j->lr_scaling],
             schedules[j->schedule.kind],
             j->progress == PROGRESS_UPDATES ? " that counts updates" : "");
-    fprintf(to, "traffic     %s push + %s pull per iteration and worker\n",
-            str_bytes(bytes, (double)t->n_floats * sizeof(float)),
+    fprintf(to, "traffic     %s%s push + %s pull per iteration and worker\n",
+            j->compress.kind == CODEC_TOPK ? "at most " : "",
+            str_bytes(bytes, (double)push_bytes(j)),
             str_bytes(flop, (double)t->n_floats * sizeof(float)));
     fprintf(to, "seed        %llu\n\n", (unsigned long long)j->seed);
     plan_print_layers(to, j->graph);

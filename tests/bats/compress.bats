@@ -24,6 +24,13 @@ load jobs
     done
 }
 
+@test "the plan tells what a compressed push is" {
+    blobs_job j.json '.compress = "sign"'
+    expect 0 train j.json --dry-run
+    # 4 tensors: a scale each, and 128 + 16 + 48 + 3 bits; whole words
+    stdout_has 'traffic     44 B push + '
+}
+
 # bats test_tags=heavy
 @test "changes by local steps are compressed, too" {
     blobs_job j.json '.compress = "topk:0.1"'

@@ -28,7 +28,7 @@ study   base nn data policy job sim io/link.h ebsp
 chaos   base io data job
 report  base job
 view    base io job
-cmd     base wire io nn data policy job ps worker launch sim study chaos report view ebsp plugins
+cmd     base wire io nn codec data policy job ps worker launch sim study chaos report view ebsp plugins
 main    base cmd
 '
 
