@@ -2,6 +2,7 @@
 # A manual page is man/PAGE.SECTION.pod and becomes man/PAGE.SECTION.
 MAN_PODS = \
 	man/ebsp.1.pod \
+	man/ebsp-advise.1.pod \
 	man/ebsp-bench.1.pod \
 	man/ebsp-check.1.pod \
 	man/ebsp-chaos.1.pod \

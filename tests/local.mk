@@ -117,7 +117,7 @@ BATS_TESTS += tests/bats/report.bats
 
 # study
 UNIT_TESTS += tests/unit/test_study
-BATS_TESTS += tests/bats/bench.bats
+BATS_TESTS += tests/bats/bench.bats tests/bats/advise.bats
 
 # zipline
 UNIT_TESTS += tests/unit/test_zipline

@@ -184,8 +184,8 @@ report(const struct check *c, struct err *err)
     return err->code == ERR_OK ? 0 : -1;
 }
 
-static void
-release(struct check *c)
+void
+check_release(struct check *c)
 {
     for (size_t i = 0; i < c->n_nodes; i++)
         check_findings_release(&c->node[i].findings);
@@ -195,25 +195,33 @@ release(struct check *c)
     job_release(&c->job);
 }
 
+int
+check_look(struct check *c, const struct check_options *o, struct err *err)
+{
+    *c = (struct check){.options = o};
+    if (job_load(&c->job, o->job, o->overrides.v, o->overrides.n, err) != 0)
+        return -1;
+    if (job_set_data_dir(&c->job, o->data_dir, err) != 0 ||
+        cluster_init(&c->cluster, &o->cluster, &c->job, err) != 0 ||
+        emulate_check(&o->emulate, c->job.workers, err) != 0 ||
+        measure_job(c, err) != 0 || make_nodes(c, err) != 0 ||
+        cluster_make_room((uint32_t)c->n_nodes, c->job.workers, err) != 0 ||
+        check_run(c, err) != 0 || c->signal)
+        return -1;
+    check_judge(c);
+    return 0;
+}
+
 static int
 check_job(const struct check_options *o, struct err *err)
 {
-    struct check c = {.options = o};
-    int signal_got, r = -1;
+    struct check c;
+    int signal_got, r = check_look(&c, o, err);
 
-    if (job_load(&c.job, o->job, o->overrides.v, o->overrides.n, err) != 0)
-        return -1;
-    if (job_set_data_dir(&c.job, o->data_dir, err) == 0 &&
-        cluster_init(&c.cluster, &o->cluster, &c.job, err) == 0 &&
-        emulate_check(&o->emulate, c.job.workers, err) == 0 &&
-        measure_job(&c, err) == 0 && make_nodes(&c, err) == 0 &&
-        cluster_make_room((uint32_t)c.n_nodes, c.job.workers, err) == 0 &&
-        check_run(&c, err) == 0 && !c.signal) {
-        check_judge(&c);
+    if (r == 0)
         r = report(&c, err);
-    }
     signal_got = c.signal;
-    release(&c);
+    check_release(&c);
     if (signal_got) { /* a caller wants to know what ended us */
         signal(signal_got, SIG_DFL);
         raise(signal_got);

@@ -143,6 +143,13 @@ struct check {
     int signal;           /* interrupted by, or 0 */
 };
 
+/* ---- check.c ------------------------------------------------------------- */
+
+/* Finds everything out.  -1 also when it was interrupted (c->signal).  *c is
+ * to be released in any case. */
+int check_look(struct check *c, const struct check_options *o, struct err *err);
+void check_release(struct check *c);
+
 /* ---- check_run.c: asks all of them --------------------------------------- */
 
 /* Fills what is known; what hosts do wrong becomes a finding.  An error only

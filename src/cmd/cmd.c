@@ -10,10 +10,10 @@
 #define MAX_OPTIONS 64
 
 const struct cmd *const cmd_table[] = {
-    &cmd_bench,    &cmd_chaos,   &cmd_check,  &cmd_ctl,    &cmd_eval,
-    &cmd_help,     &cmd_inspect, &cmd_policy, &cmd_replay, &cmd_report,
-    &cmd_simulate, &cmd_top,     &cmd_trace,  &cmd_train,  &cmd_worker,
-    &cmd_zipline,  NULL,
+    &cmd_advise, &cmd_bench,    &cmd_chaos,   &cmd_check,  &cmd_ctl,
+    &cmd_eval,   &cmd_help,     &cmd_inspect, &cmd_policy, &cmd_replay,
+    &cmd_report, &cmd_simulate, &cmd_top,     &cmd_trace,  &cmd_train,
+    &cmd_worker, &cmd_zipline,  NULL,
 };
 
 const struct cmd *

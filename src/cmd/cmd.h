@@ -34,8 +34,8 @@ int cmd_parse(const struct argp *argp, int argc, char **argv, void *input,
 error_t cmd_argument(int key, char *arg, struct argp_state *state,
                      const char **to, const char *what);
 
-extern const struct cmd cmd_bench, cmd_chaos, cmd_check, cmd_ctl, cmd_eval,
-    cmd_help, cmd_inspect, cmd_policy, cmd_replay, cmd_report, cmd_simulate,
-    cmd_top, cmd_trace, cmd_train, cmd_worker, cmd_zipline;
+extern const struct cmd cmd_advise, cmd_bench, cmd_chaos, cmd_check, cmd_ctl,
+    cmd_eval, cmd_help, cmd_inspect, cmd_policy, cmd_replay, cmd_report,
+    cmd_simulate, cmd_top, cmd_trace, cmd_train, cmd_worker, cmd_zipline;
 
 #endif

@@ -1,5 +1,8 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
+	src/cmd/advise.c src/cmd/advise.h \
+	src/cmd/advise_print.c \
+	src/cmd/advise_probe.c \
 	src/cmd/bench_memory.c src/cmd/bench_memory.h \
 	src/cmd/bench_sync.c src/cmd/bench_sync.h \
 	src/cmd/bench.c src/cmd/bench.h \

@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: Apache-2.0
 libebsp_a_SOURCES += \
+	src/study/advice.c src/study/advice.h \
 	src/study/folder.c \
 	src/study/model.c \
+	src/study/profile.c \
 	src/study/result.c \
 	src/study/scenario.c src/study/scenario.h \
 	src/study/settings.c \

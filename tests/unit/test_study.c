@@ -2,6 +2,7 @@
 /* Statistics, the axes of a matrix, and what is made of its cells. */
 #include "base/err.h"
 #include "base/mem.h"
+#include "study/advice.h"
 #include "study/stats.h"
 #include "study/study.h"
 #include "tap.h"
@@ -292,6 +293,94 @@ changed_settings_are_named(void)
        "%s", e.text);
 }
 
+/* ---- advice -------------------------------------------------------------- */
+
+static void
+young_and_fast_is_chosen(void)
+{
+    struct candidate c[] = {
+        {.spec = "bsp", .rate = 90, .pushes = 4},
+        {.spec = "asp", .rate = 100, .pushes = 1, .r.mean_staleness = 3},
+        {.spec = "kasync", .rate = 97, .pushes = 2, .r.mean_staleness = 2},
+        {.spec = "elasticbsp",
+         .rate = 96,
+         .pushes = 1,
+         .r.mean_staleness = 2.5},
+        {.spec = "x", .rate = 98, .pushes = 1, .r.mean_staleness = 2.5}};
+
+    is_int(advice_choose(c, 5), 4, "of equally young ones the faster");
+    is_int(advice_choose(c, 4), 3, "an update of two pushes counts as two");
+    c[0].rate = 95;
+    is_int(advice_choose(c, 5), 0, "nothing is as young as bsp");
+}
+
+static bool
+warns(const struct job *j, const struct candidate *c, double spread,
+      enum advice_warning w)
+{
+    static const struct candidate bsp = {.spec = "bsp", .rate = 100};
+
+    return advice_warn(j, c, &bsp, spread) & 1u << w;
+}
+
+static void
+bad_combinations_are_known(void)
+{
+    static const char text[] =
+        "{\"input\": [1, 2, 2], \"layers\": [{\"type\": \"batchnorm\"}, "
+        "{\"type\": \"flatten\"}, {\"type\": \"dense\", \"units\": 2}, "
+        "{\"type\": \"softmax_cross_entropy\"}],"
+        "\"data\": {\"type\": \"blobs\", \"features\": 4}, \"batch\": 1, "
+        "\"optimizer\": {\"type\": \"sgd\", \"lr\": 1, \"momentum\": 0.9}}";
+    struct candidate c = {
+        .spec = "asp", .rate = 400, .pushes = 1, .r.mean_staleness = 3};
+    struct err e = ERR_INIT;
+    struct job j;
+
+    if (!ok(job_parse(&j, "j", ".", text, sizeof text - 1, &e) == 0, "job %s",
+            e.text))
+        return;
+    ok(warns(&j, &c, 1, ADVICE_STALE_BATCHNORM) &&
+           !warns(&j, &c, 1, ADVICE_STALE_MOMENTUM),
+       "asynchronous, momentum, batch normalization");
+    c.r.mean_staleness = 0;
+    ok(!warns(&j, &c, 1, ADVICE_STALE_BATCHNORM), "not when nothing is stale");
+    c.r.mean_staleness = 3;
+    j.optim.momentum = 0.5;
+    ok(advice_warn(&j, &c, &c, 1) == 0, "nor without momentum");
+    j.lr_scaling = LR_SCALING_LINEAR;
+    ok(!warns(&j, &c, 1, ADVICE_STALE_SCALED), "a single push is not scaled");
+    c.pushes = 2;
+    ok(warns(&j, &c, 1, ADVICE_STALE_SCALED), "two stale ones are");
+    c.pushes = 8;
+    ok(warns(&j, &c, 1, ADVICE_BIG_STEP), "eight, and no warm-up");
+    j.schedule.warmup_epochs = 1;
+    ok(!warns(&j, &c, 1, ADVICE_BIG_STEP), "with a warm-up it is fine");
+    j.progress = PROGRESS_UPDATES;
+    c.pushes = 1;
+    ok(warns(&j, &c, 1, ADVICE_EARLY_DECAY), "a schedule of updates with asp");
+    c.spec = "elasticbsp:lookahead=30";
+    c.r.superstep_iterations = 8;
+    ok(warns(&j, &c, 1.05, ADVICE_NEAR_EQUAL) &&
+           !warns(&j, &c, 2, ADVICE_NEAR_EQUAL),
+       "elasticbsp among equals");
+    c.r.superstep_iterations = 100;
+    ok(warns(&j, &c, 2, ADVICE_FAR_AHEAD), "supersteps that are too long");
+    c.spec = "elasticbsp:lookahead=30,objective=rate";
+    ok(!warns(&j, &c, 2, ADVICE_FAR_AHEAD), "rate weighs them");
+    c = (struct candidate){.spec = "ssp:staleness=3", .rate = 110, .pushes = 1};
+    ok(warns(&j, &c, 3, ADVICE_BOUND_HELPS_NOT) &&
+           !warns(&j, &c, 1.2, ADVICE_BOUND_HELPS_NOT),
+       "a bound and a worker that is slow for good");
+    c.r.waiting_share = 0.3;
+    ok(warns(&j, &c, 1, ADVICE_WAITING), "much waiting");
+    c.r.dropped = 5;
+    ok(!warns(&j, &c, 1, ADVICE_DROPS), "dropped work is dealt out again");
+    j.assign.kind = ASSIGN_IID;
+    ok(warns(&j, &c, 1, ADVICE_DROPS), "but not that of a shard");
+    job_release(&j);
+}
+
 int
 main(void)
 {
@@ -302,5 +391,7 @@ main(void)
     cells_are_compared();
     divergence_has_no_final_accuracy();
     changed_settings_are_named();
+    young_and_fast_is_chosen();
+    bad_combinations_are_known();
     return done();
 }
