@@ -218,7 +218,8 @@ put_staleness(struct csv *c)
 {
     for (int s = 0; s < ACCOUNT_BINS; s++)
         if (c->a->staleness[s])
-            PUT(line(c, STALENESS), s, (double)c->a->staleness[s]);
+            fprintf(line(c, STALENESS), ",%d,%" PRIu64 "\n", s,
+                    c->a->staleness[s]);
 }
 
 static int

@@ -168,9 +168,11 @@ take_histogram(struct account *a)
     if (!json_is_array(bins))
         return;
     memset(a->staleness, 0, sizeof a->staleness);
-    json_array_foreach(bins, i,
-                       v) if (i < ACCOUNT_BINS && json_integer_value(v) > 0)
-        a->staleness[i] = (uint64_t)json_integer_value(v);
+    json_array_foreach(bins, i, v)
+    {
+        if (i < ACCOUNT_BINS && json_integer_value(v) > 0)
+            a->staleness[i] = (uint64_t)json_integer_value(v);
+    }
 }
 
 int

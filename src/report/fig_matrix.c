@@ -278,7 +278,7 @@ curves(struct page *p, const struct matrix *m, const struct matrix_setting *s,
 static void
 put_label(struct buf *b, const char *policy)
 {
-    for (size_t i = 0; policy[i] && i < MAX_LABEL; i++)
+    for (size_t i = 0; i < MAX_LABEL && policy[i]; i++)
         buf_addf(b, "%c",
                  strchr("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ"
                         "0123456789:=.,_+-",

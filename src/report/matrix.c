@@ -107,8 +107,11 @@ matrix_group(const struct matrix *m, const struct matrix_setting *s,
     const json_t *v;
     size_t i;
 
-    json_array_foreach(json_object_get(m->doc.root, "groups"), i,
-                       v) if (matrix_has_cell(v, s, policy)) return v;
+    json_array_foreach(json_object_get(m->doc.root, "groups"), i, v)
+    {
+        if (matrix_has_cell(v, s, policy))
+            return v;
+    }
     return NULL;
 }
 
@@ -274,6 +277,8 @@ matrix_write_csv(const struct matrix *m, const char *dir, struct err *err)
     fputs("scenario,convention,policy,seed,seconds,samples,loss,accuracy\n",
           d.f);
     json_array_foreach(json_object_get(m->doc.root, "cells"), i, cell)
+    {
         put_cell(d.f, cell);
+    }
     return draft_keep(&d, err);
 }

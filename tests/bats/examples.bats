@@ -78,6 +78,8 @@ page_runs() {
 @test "the examples of ebsp-check(1) run" { page_runs ebsp-check.1.pod; }
 @test "the examples of ebsp-advise(1) run" { page_runs ebsp-advise.1.pod; }
 @test "the example of ebsp-bench(1) runs" { page_runs ebsp-bench.1.pod; }
+@test "the examples of ebsp-report(1) run" { page_runs ebsp-report.1.pod; }
+@test "the example of ebsp-trace(1) runs" { page_runs ebsp-trace.1.pod; }
 @test "the examples of ebsp-train(1) run" { page_runs ebsp-train.1.pod; }
 # A run that lasts until it is stopped, and ends soon when it is resumed.
 run_to_ask() {

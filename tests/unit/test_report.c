@@ -376,11 +376,11 @@ count(const json_t *events, const char *phase, const char *name)
     const json_t *v;
     size_t i, n = 0;
 
-    json_array_foreach(
-        events, i,
-        v) if (!strcmp(json_string_value(json_object_get(v, "ph")), phase) &&
-               !strcmp(json_string_value(json_object_get(v, "name")), name))
-        n++;
+    json_array_foreach(events, i, v)
+    {
+        n += !strcmp(json_string_value(json_object_get(v, "ph")), phase) &&
+             !strcmp(json_string_value(json_object_get(v, "name")), name);
+    }
     return n;
 }
 
