@@ -123,3 +123,34 @@ damaged() {
     survives "a reset after 300" "b reset after 450"
     came_back
 }
+
+# A vector of 1.3 MB, so that parameters and gradients travel in pieces.
+wide() {
+    jq '.layers[0].units = 4096 | .layers[2].units = 64 |
+        .layers[3:3] = [{"type": "relu", "name": "relu2"},
+            {"type": "dense", "name": "fc3", "units": 3}] | .epochs = 1' \
+        j.json >wide.json
+    mv wide.json j.json
+    epochs=1
+}
+
+@test "pieces: over TCP, in TLS and in shared memory the bits are the same" {
+    local how
+    wide
+    expect 0 train j.json -r quiet
+    for how in '' --tls=always; do
+        # shellcheck disable=SC2086 # no word or one
+        expect 0 train j.json -r "tcp$how" --transport=tcp $how
+        [ "$(hash_of "tcp$how")" = "$(hash_of quiet)" ]
+        json_true "tcp$how/summary.json" '.bytes_pulled > 25e6'
+    done
+}
+
+@test "cut in the middle of pieces, in both directions: nothing is lost" {
+    wide
+    # 12 iterations of each worker, 1.1 MB each way
+    survives "a.0 up reset at $(between 2000000 3000000)" \
+        "b.0 down reset at $(between 2000000 3000000)" \
+        "b.1 up corrupt at $(between 300000 1000000)" -- --insecure
+    came_back
+}

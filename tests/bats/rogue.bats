@@ -13,7 +13,7 @@ setup() {
 }
 
 policies=(bsp asp elasticbsp)
-frames=(CHALLENGE HELLO WELCOME READY ORDER PUSH BEAT STOP BYE ERROR FETCH DATA)
+frames=(CHALLENGE HELLO WELCOME READY ORDER PUSH BEAT STOP BYE ERROR FETCH DATA PIECE)
 
 # frames_at STATE POLICY TYPE... [-- ARG...]: a frame of every type; BEAT and
 # those TYPEs are in place there.
@@ -31,6 +31,7 @@ frames_at() {
         *" ${frames[i]} "*) kept $((i + 1)) ;;
         *:ERROR) lost $((i + 1)) 'ERROR: body is too short' ;;
         *:PUSH) lost $((i + 1)) 'unexpected PUSH\|push does not answer' ;;
+        *:PIECE) lost $((i + 1)) 'unexpected PIECE\|a piece ' ;;
         *) lost $((i + 1)) "unexpected ${frames[i]}" ;;
         esac
     done
@@ -54,7 +55,7 @@ frames_at() {
 @test "frames while nothing is left for it to do" {
     # a mini-batch for each, for which the honest worker needs 1.5 s
     total=480 frames_at idle asp -- --slow 0:15 --pace 100 --set epochs=1 \
-        --set batch=37
+        --set batch=35
 }
 
 @test "pushes that are wrong" {
@@ -78,6 +79,20 @@ frames_at() {
         '[.per_worker[11] | .seconds, .setup_seconds | .. | numbers] | max < 60'
     json_true <(jq -s 'map(select(.event == "push").compute)' run/events.jsonl) \
         'max < 60'
+}
+
+@test "pieces of a push: those that are wrong are refused, with what is wrong" {
+    goes_on asp 'pieces:well,every=2 pieces:twice pieces:early pieces:order pieces:beyond pieces:long pieces:bytes pieces:few pieces:bulk'
+    kept 1
+    lost 2 'a piece at .*, expected the one at'
+    lost 3 'a piece at 0, expected the one at'
+    lost 4 'a piece of iteration 3, expected 2'
+    lost 5 'a piece at 208, expected the one at 104'
+    lost 6 'a piece of 209 numbers, expected 1 to 208'
+    lost 7 'a piece of 104 numbers in 412 bytes'
+    lost 8 'PUSH: 104 of 208 numbers have come in pieces'
+    lost 9 'PUSH: 104 of 208 numbers have come in pieces'
+    json_true run/summary.json '.workers_lost == 8'
 }
 
 @test "ERROR frames: lost with the words, whatever the code" {

@@ -26,8 +26,10 @@
  *   network data        READY with a wrong hash
  *   short long order version samples steps twice half-close half-silence slow
  *                       a push that is wrong, or sent strangely
- *   nan-loss nan-norm inf-norm norm:FACTOR time
- *                       a push with such numbers
+ *   pieces:HOW          a push in two pieces, which come `well`, `twice`,
+ * `early` (the first one, which is due last), of another `order`, `beyond` the
+ * end, too `long`, with other `bytes`, or one of them only: `few`, or then with
+ * a `bulk` nan-loss nan-norm inf-norm norm:FACTOR time a push with such numbers
  *
  * Who has done what makes the other side close is there until it is killed or
  * stdin ends; a silent one until it is killed. */
@@ -158,6 +160,8 @@ answer(struct rogue *r)
     memcpy(copy, push, n);
     if (due)
         rogue_spoil(r, &m, &n);
+    if (due && rogue_does(r, "pieces"))
+        n = rogue_push_pieces(r, &m, copy);
     msg_put_push(&body, &m);
     if (due && (strncmp(r->deed.what, "half", 4) == 0 || rogue_does(r, "slow")))
         rogue_push_strangely(r, &body, push);

@@ -42,6 +42,8 @@ void rogue_end(struct rogue *r) __attribute__((noreturn));
 void rogue_strike(struct rogue *r, const char *when);
 /* Message and bytes of a push that is wrong. */
 void rogue_spoil(const struct rogue *r, struct msg_push *m, size_t *n_bytes);
+/* Sends v in pieces, as the deed says; bytes of it for the push itself. */
+size_t rogue_push_pieces(struct rogue *r, struct msg_push *m, const float *v);
 /* Does not return. */
 void rogue_push_strangely(struct rogue *r, const struct buf *body,
                           const void *push) __attribute__((noreturn));

@@ -37,6 +37,7 @@ send_frame(struct rogue *r, const char *type)
     struct msg_ready ready = rogue_make_ready(r);
     struct msg_fetch fetch = {.data_hash = r->c.data->hash};
     struct msg_data data = {.total = 4};
+    struct msg_piece piece = {.iteration = r->orders + 1, .count = 1};
     struct buf body = BUF_INIT(4096);
     size_t n = 0;
     uint16_t t;
@@ -62,9 +63,11 @@ send_frame(struct rogue *r, const char *type)
         msg_put_fetch(&body, &fetch);
     else if (t == MSG_DATA)
         msg_put_data(&body, &data);
+    else if (t == MSG_PIECE)
+        msg_put_piece(&body, &piece);
     if (t == MSG_PUSH)
         n = rogue_vector_bytes(r);
-    if (t == MSG_DATA)
+    if (t == MSG_DATA || t == MSG_PIECE)
         n = 4;
     if (!wire_send(&r->wire, t, &body, r->c.own, n))
         rogue_end(r);
@@ -203,6 +206,46 @@ rogue_spoil(const struct rogue *r, struct msg_push *m, size_t *n)
         *n -= 4;
     if (rogue_does(r, "long"))
         *n += 4;
+}
+
+static void
+send_piece(struct rogue *r, struct msg_piece m, const float *bulk, size_t n)
+{
+    struct buf body = BUF_INIT(64);
+
+    msg_put_piece(&body, &m);
+    if (!wire_send(&r->wire, MSG_PIECE, &body, bulk, n * sizeof *bulk))
+        rogue_end(r);
+    buf_release(&body);
+}
+
+size_t
+rogue_push_pieces(struct rogue *r, struct msg_push *m, const float *v)
+{
+    const char *how = r->deed.value[0];
+    size_t n = r->c.t->n_floats, half = n / 2;
+    struct msg_piece last = {m->iteration, half, n - half};
+    struct msg_piece first = {m->iteration, 0, half};
+    bool well = strcmp(how, "well") == 0;
+
+    if (strcmp(how, "order") == 0)
+        last.iteration++;
+    if (strcmp(how, "beyond") == 0)
+        last.first = n;
+    if (strcmp(how, "long") == 0)
+        last.count = n + 1;
+    if (strcmp(how, "early") == 0)
+        last = first;
+    send_piece(r, last, v + half,
+               strcmp(how, "bytes") == 0 ? half - 1 : n - half);
+    if (strcmp(how, "twice") == 0)
+        send_piece(r, last, v + half, n - half);
+    if (well)
+        send_piece(r, first, v, half);
+    if (strcmp(how, "bulk") == 0)
+        return n * sizeof *v;
+    m->flags = MSG_PUSH_PIECES;
+    return 0;
 }
 
 /* As bytes: in parts, or slowly. */
