@@ -405,6 +405,22 @@ real_shapes_agree(uint64_t seed)
         " \"stride\": 2, \"padding\": 1, \"groups\": 2},"
         "{\"type\": \"gelu\"}, {\"type\": \"global_avgpool\"},"
         "{\"type\": \"mse\"}]}",
+        /* Winograd by ebsp, in both layouts, with both sizes of filters */
+        "{\"input\": [16, 16, 15], \"ways\": \"blocked ooo ooo\","
+        " \"layers\": [{\"type\": \"conv2d\", \"filters\": 32,"
+        " \"kernel\": 3, \"padding\": 1}, {\"type\": \"relu\"},"
+        "{\"type\": \"conv2d\", \"filters\": 32, \"kernel\": 3,"
+        " \"bias\": false}, {\"type\": \"batchnorm\"},"
+        "{\"type\": \"relu\"}, {\"type\": \"dense\", \"units\": 10},"
+        "{\"type\": \"softmax_cross_entropy\"}]}",
+        "{\"input\": [12, 14, 13], \"ways\": \"nhwc ooo ooo\","
+        " \"layers\": [{\"type\": \"conv2d\", \"filters\": 20,"
+        " \"kernel\": 5, \"padding\": 2}, {\"type\": \"relu\"},"
+        "{\"type\": \"maxpool\", \"kernel\": 2},"
+        "{\"type\": \"conv2d\", \"filters\": 50, \"kernel\": 5,"
+        " \"padding\": 1}, {\"type\": \"leaky_relu\", \"slope\": 0.1},"
+        "{\"type\": \"dense\", \"units\": 10},"
+        "{\"type\": \"softmax_cross_entropy\"}]}",
     };
 
     for (size_t i = 0; i < ARRAY_LEN(jobs); i++) {
