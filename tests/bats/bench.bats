@@ -47,6 +47,26 @@ bench() {
     [ "$(sed -n 's/,done,.*//p' out/bench.csv | tail -1)" = '"one-3x-slow","job","asp",2' ]
 }
 
+@test "links and losses cost in virtual time what arithmetic gives" {
+    blobs_job j.json '.epochs = 5'
+    # 100 ms, and 20 ms there and back: 4 * 20 samples in 140 ms
+    echo '{"name": "far", "workers": 4, "net": "0:delay=20"}' >far.json
+    # 4 workers for the first half of 120 mini-batches, then 3
+    echo '{"name": "lost", "workers": 4, "pace": 50,
+        "kill": [{"rank": 1, "at": 0.5}]}' >lost.json
+    # 41472 bits at 1 Mbit/s twice, of which the rank has its own
+    echo '{"name": "thin", "workers": 4, "net": "2:rate=1mbit", "bytes": 5184}' >thin.json
+    expect 0 bench j.json --seeds 1 --virtual -o out -q --scenario far.json \
+        --scenario lost.json --scenario thin.json
+    json_true out/bench.json '.cells[0].samples_per_second - 80 / 0.14 | fabs < 0.01'
+    json_true out/bench.json '.cells[1].seconds - (15 + 20) * 0.05 | fabs < 1e-6'
+    json_true out/bench.json '.cells[2].samples_per_second -
+        80 / (0.1 + 2 * 0.041472) | fabs < 0.01'
+    echo '{"name": "bad", "net": "0:loss=1"}' >bad.json
+    expect 3 bench j.json --virtual -o out2 -q --scenario bad.json
+    stderr_has "what is lost is not known in virtual time"
+}
+
 @test "a bench goes on where it was, grows, and refuses other settings" {
     blobs_job j.json '.epochs = 1'
     bench
