@@ -11,7 +11,7 @@ setup() {
     cp "$EBSP_SRCDIR/quickstart" tree
     # Every package is installed but those in the file "absent".
     : >absent
-    tool dpkg-query 'sed -n "s/^\([a-z+0-9-]\{2,\}\)  .*/\1 installed/p" \
+    tool dpkg-query 'sed -n "s/^\([a-z+0-9-]\{2,\}\) .*/\1 installed/p" \
         "$EBSP_SRCDIR/quickstart" | grep -vxFf <(sed "s/$/ installed/" absent)'
     tool apt-get 'echo "apt-get $*" >>ran'
     tool id 'echo 0'
@@ -87,7 +87,7 @@ END
 # A tree whose configure does nothing and whose make writes the results that
 # are in the file TARGET.trs, or fails when there is none.
 fake_project() {
-    mkdir -p tree/{src,plugins,models,man,tests}
+    mkdir -p tree/{src,plugins,models,scenarios,man,tests}
     touch tree/{configure.ac,Makefile.am,Makefile.in}
     printf '#!/bin/sh\ntouch config.status\n' >tree/configure
     chmod +x tree/configure
