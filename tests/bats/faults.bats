@@ -81,7 +81,8 @@ good() {
 @test "kill -9 of all at once" {
     local policy
     for policy in bsp asp; do
-        start -n 3 -p "$policy" --pace 20 --set epochs=5
+        # paced for 2 s, which is what the words of a test may take
+        start -n 3 -p "$policy" --pace 60 --set epochs=5
         within 10 pushes 2 5
         kill -KILL "$(pid_of 0)" "$(pid_of 1)" "$(pid_of 2)"
         good 2400
