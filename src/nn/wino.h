@@ -7,9 +7,9 @@
  * Images have neighbouring channels next to each other (dnn_get_pixels).
  * Filters are plain (O, I, k, k).  Bits do not depend on the number of threads.
  *
- * Rounding: the transforms subtract numbers of up to 10 times the size of the
- * inputs (and filters with 1/24 of them), so that errors are some ten times
- * those of the direct algorithm; see bench/NOTES.md for what was measured. */
+ * Rounding: the transforms add and subtract numbers with factors up to 10 along
+ * each axis, so that errors are two to seven times those of a direct sum;
+ * bench/NOTES.md has what was measured. */
 #ifndef EBSP_NN_WINO_H
 #define EBSP_NN_WINO_H
 
