@@ -83,7 +83,8 @@ descriptors() { find "/proc/$pid/fd" -mindepth 1 | wc -l; }
     long_run
     jq -cn --argjson port "$port" --arg key "$(printf '%064d' 7)" '{
         host: "127.0.0.1", port: $port, rank: 0, life: 0, threads: 1,
-        key: $key, job_dir: ".", job: "{}", slow: 1, pace_ms: 0}' >text
+        key: $key, job_dir: ".", job: "{}", pace_ms: 0, age_ms: 0,
+        seed: 1}' >text
     mkfifo stdin
     exec 5<>stdin # it would take the end of its input for that of the run
     { printf 'ebsp-join 1 %d\n' "$(stat -c %s text)" && cat text; } >&5
