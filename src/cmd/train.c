@@ -332,9 +332,11 @@ choose_ways(const struct train_options *o, struct job *j,
 {
     const struct tuning off = {.effort = TUNING_OFF};
 
+    if (o->resume) /* perhaps by --supervise, with the options of the start */
+        return tuning_choose(j, &off, source, err);
     if (o->retune && tuning_forget(j, err) != 0)
         return -1;
-    return tuning_choose(j, o->resume ? &off : &o->tuning, source, err);
+    return tuning_choose(j, &o->tuning, source, err);
 }
 
 static int

@@ -96,10 +96,10 @@ load_edge(const struct wino_window *w, const float *at, long n, lanes *d)
         d[i] = (lanes){0};
     for (long y = top; y < bottom; y++) {
         const float *p = at + (size_t)(y * w->width + left) * w->pixel;
-        lanes *to = d + (y - w->top) * n - w->left;
+        lanes *to = d + (y - w->top) * n;
 
         for (long x = left; x < right; x++, p += w->pixel)
-            to[x] = lanes_load_some(p, mask);
+            to[x - w->left] = lanes_load_some(p, mask);
     }
 }
 
