@@ -196,7 +196,7 @@ time_way(struct tuner *t, enum images images, enum way way, struct err *err)
 
     w->images = images;
     for (size_t i = 0; i < t->graph->n; i++)
-        memset(w->layer[i].pass, way, sizeof w->layer[i].pass);
+        memset(w->layer[i].pass, (int)way, sizeof w->layer[i].pass);
     p = plan_new(t->graph, &t->dnn, t->n, true, err);
     if (p) {
         arena = mem_alloc_aligned(p->arena_bytes);

@@ -119,7 +119,7 @@ forward_conv2d(struct plan *p, const struct layer *l, struct err *err)
     struct layer_state *s = plan_state(p, l);
     struct value *out = plan_out(p, l);
     const struct tensor *x = &plan_in(p, l, 0)->data;
-    struct tensor weights, bias;
+    struct tensor weights, bias = {.mem = NULL};
     const struct tensor *has_bias = o->bias ? &bias : NULL;
     const struct plan_arg args[] = {{DNNL_ARG_SRC, &s->src},
                                     {DNNL_ARG_WEIGHTS, &s->weights},
@@ -202,7 +202,8 @@ backward_weights(struct plan *p, const struct layer *l, struct conv *c,
     const struct conv_options *o = l->opt;
     struct layer_state *s = plan_state(p, l);
     const dnnl_memory_desc_t *md = &plan_out(p, l)->data.md;
-    struct tensor dst, end, bias, *has_bias = o->bias ? &bias : NULL;
+    struct tensor dst, end, bias = {.mem = NULL};
+    const struct tensor *has_bias = o->bias ? &bias : NULL;
 
     p->pass = PASS_WEIGHTS;
     if (plan_segment(p, l, SEG_WEIGHT, PLACE_GRADS, c->n_dims, c->dim, &end,
@@ -262,7 +263,7 @@ backward_data(struct plan *p, const struct layer *l, struct conv *c,
 {
     const dnnl_memory_desc_t *x_md = &plan_state(p, l)->src.md;
     const dnnl_memory_desc_t *y_md = &plan_out(p, l)->data.md;
-    struct tensor dst, plain, src;
+    struct tensor dst, plain, src = {.mem = NULL};
 
     p->pass = PASS_DATA;
     if (plan_segment(p, l, SEG_WEIGHT, PLACE_PARAMS, c->n_dims, c->dim, &plain,
