@@ -14,7 +14,7 @@ struct err;
 
 /* Floats of a piece: small enough to be summed and sent while it is in the
  * cache, and to be there soon; large enough that a frame of its own costs
- * nothing.  bench/README.md has the measurements. */
+ * nothing. */
 #define PIECE_MAX ((size_t)1 << 17)
 #define PIECE_MIN ((size_t)1 << 16) /* unless it is the last one */
 

@@ -137,10 +137,12 @@ wide() {
 @test "pieces: over TCP, in TLS and in shared memory the bits are the same" {
     local how
     wide
-    expect 0 train j.json -r quiet
+    # Who is only slow is not taken out.
+    jq 'del(.faults)' j.json >patient.json
+    expect 0 train patient.json -r quiet
     for how in '' --tls=always; do
         # shellcheck disable=SC2086 # no word or one
-        expect 0 train j.json -r "tcp$how" --transport=tcp $how
+        expect 0 train patient.json -r "tcp$how" --transport=tcp $how
         [ "$(hash_of "tcp$how")" = "$(hash_of quiet)" ]
         json_true "tcp$how/summary.json" '.bytes_pulled > 25e6'
     done
