@@ -117,10 +117,14 @@ test_slow_reader(void)
     float *v = numbers(SOME_FLOATS, 1);
     size_t n = SOME_FLOATS * sizeof *v, most = 0;
     int small = 65536;
+    uv_os_fd_t fd;
 
     world_init(&w);
     b = bare_meet(&w);
     setsockopt(b.fd, SOL_SOCKET, SO_RCVBUF, &small, sizeof small);
+    /* else the kernel may take everything before the reader wants any */
+    uv_fileno((uv_handle_t *)conn_get_tcp(w.server.c), &fd);
+    setsockopt(fd, SOL_SOCKET, SO_SNDBUF, &small, sizeof small);
     push(&w.server, v, SOME_FLOATS);
     conn_close(w.server.c, true);
     while (!b.ended) {
