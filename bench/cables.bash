@@ -90,7 +90,7 @@ netns_train() { # JOB ARG...
 # iperf_start; iperf_gbit [-R]: Gbit/s of one stream from worker 0 to the
 # coordinator, -R: back.  Its server is busy for a moment after each.
 iperf_start() {
-    in_netns c iperf3 -s >/dev/null 2>&1 &
+    in_netns c setpriv --pdeathsig KILL iperf3 -s >/dev/null 2>&1 &
     pids+=($!)
 }
 iperf_gbit() { within 10 iperf_once "$@"; }
