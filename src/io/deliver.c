@@ -19,8 +19,8 @@ struct delivery {
     size_t ready;
     unsigned flying;
     bool given, stopped;
-    int64_t busy_ns, since_ns; /* of `flying` */
-    const struct delivery_handlers *h;
+    int64_t busy_ns, since_ns;         /* of `flying` */
+    const struct delivery_handlers *h; /* NULL: on_over was called */
     void *ctx;
 };
 
@@ -87,7 +87,7 @@ pump(struct delivery *d)
                 d->since_ns = clock_now_ns();
         }
     }
-    if (!d->given && pieces_is_whole(&d->at)) {
+    if (d->h && !d->given && pieces_is_whole(&d->at)) {
         d->given = true;
         if (d->h->on_given)
             d->h->on_given(d->ctx);
@@ -99,7 +99,8 @@ settle(struct delivery *d)
 {
     if (d->flying > 0 || !(d->given || d->stopped))
         return;
-    d->h->on_over(d->ctx);
+    if (d->h)
+        d->h->on_over(d->ctx);
     mem_free(d);
 }
 
@@ -127,6 +128,15 @@ void
 delivery_stop(struct delivery *d)
 {
     d->stopped = true;
+    settle(d);
+}
+
+void
+delivery_end(struct delivery *d)
+{
+    d->stopped = true;
+    d->h->on_over(d->ctx);
+    d->h = NULL;
     settle(d);
 }
 

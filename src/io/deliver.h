@@ -26,8 +26,7 @@ struct delivery_handlers {
 };
 
 /* n floats at v, borrowed until on_over; iteration: of the order that they
- * belong to.  Stop it, if it is not over, when the
- * connection is gone. */
+ * belong to.  Stop it, if it is not over, when the connection is gone. */
 struct delivery *delivery_new(struct conn *c, uint64_t iteration,
                               const float *v, size_t n, bool from_end,
                               const struct delivery_handlers *h, void *ctx,
@@ -37,6 +36,9 @@ struct delivery *delivery_new(struct conn *c, uint64_t iteration,
 void delivery_ready(struct delivery *d, size_t ready);
 /* What has not been given stays here; on_over now or when the rest is sent. */
 void delivery_stop(struct delivery *d);
+/* The peer has answered it, so all has been sent, of which the connection may
+ * not have told yet: on_over now. */
+void delivery_end(struct delivery *d);
 /* For how long, up to `now_ns`, something of it was waiting to be sent. */
 int64_t delivery_get_busy_ns(const struct delivery *d, int64_t now_ns);
 

@@ -63,7 +63,7 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
         return h->bulk_len ? err_set(err, ERR_PROTO, "%s with a bulk",
                                      msg_name(h->type))
                            : 0;
-    if (!w->ready || thinker_is_busy(w->thinker) || w->due || w->leaving)
+    if (!w->ready || thinker_is_busy(w->thinker) || w->due)
         return err_set(err, ERR_PROTO, "unexpected ORDER");
     if (h->bulk_len != 0 && h->bulk_len != worker_vector_bytes(w))
         return err_set(err, ERR_PROTO, "parameters of %llu bytes, expected %zu",
@@ -107,6 +107,8 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
     struct msg_order order;
 
     w->coming = (struct pieces){0};
+    if (w->leaving) /* we hear of its end after the answer to it */
+        delivery_end(w->leaving);
     if (msg_get_order(&order, body, h->body_len, err) != 0)
         return -1;
     if (choose_params(w, h, &order, err) != 0) {

@@ -100,7 +100,7 @@ on_over(void *ctx)
 {
     struct worker *w = ctx;
 
-    w->leaving_ns = delivery_get_busy_ns(w->leaving, 0);
+    w->leaving_ns = delivery_get_busy_ns(w->leaving, clock_now_ns());
     w->leaving = NULL;
 }
 
