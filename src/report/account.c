@@ -146,8 +146,13 @@ on_update(void *ctx, const struct story_update *v, struct err *err)
     for (size_t i = 0; i < v->n; i++) {
         int64_t age = v->part[i].staleness;
 
-        if (age >= 0)
-            a->staleness[age < ACCOUNT_BINS ? age : ACCOUNT_BINS - 1]++;
+        if (age < 0)
+            continue;
+        a->staleness[age < ACCOUNT_BINS ? age : ACCOUNT_BINS - 1]++;
+        a->sum_staleness += (double)age;
+        a->n_staleness++;
+        if (age > a->max_staleness)
+            a->max_staleness = age;
     }
     if (a->tells_supersteps || v->pushes < 2)
         return 0;

@@ -74,7 +74,10 @@ struct account {
     struct curve superstep, predicted;
     uint64_t n_supersteps;
     bool tells_supersteps; /* the policy itself; else updates of > 1 push */
-    uint64_t staleness[ACCOUNT_BINS];
+    uint64_t staleness[ACCOUNT_BINS]; /* the last one: that and more */
+    double sum_staleness;
+    uint64_t n_staleness;
+    int64_t max_staleness;
     struct gauge waiting; /* seconds of training */
     struct account_worker *worker;
     size_t n_workers; /* ranks below it */

@@ -125,15 +125,21 @@ double_slots(struct gauge *g)
 }
 
 void
-gauge_add(struct gauge *g, double begin_s, double end_s)
+gauge_reach(struct gauge *g, double end_s)
 {
     if (g->slot_s == 0)
         g->slot_s = FIRST_SLOT_S;
+    while (isfinite(end_s) && end_s > g->slot_s * GAUGE_SLOTS)
+        double_slots(g);
+}
+
+void
+gauge_add(struct gauge *g, double begin_s, double end_s)
+{
     begin_s = fmax(begin_s, 0);
     if (!(end_s > begin_s) || !isfinite(end_s))
         return;
-    while (end_s > g->slot_s * GAUGE_SLOTS)
-        double_slots(g);
+    gauge_reach(g, end_s);
     for (size_t i = (size_t)(begin_s / g->slot_s); i < GAUGE_SLOTS; i++) {
         double from_s = fmax(begin_s, (double)i * g->slot_s);
         double to_s = fmin(end_s, (double)(i + 1) * g->slot_s);

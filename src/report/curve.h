@@ -31,7 +31,7 @@ struct curve {
 };
 
 struct gauge {
-    double slot_s; /* 0: nothing was added yet */
+    double slot_s; /* 0: time has not begun */
     double sum_s[GAUGE_SLOTS];
 };
 
@@ -47,5 +47,7 @@ int curve_thin(const struct curve *c, size_t n, struct curve *to,
                struct err *err);
 
 void gauge_add(struct gauge *g, double begin_s, double end_s);
+/* Time has come to here, whether anything is added or not. */
+void gauge_reach(struct gauge *g, double end_s);
 
 #endif

@@ -29,22 +29,6 @@ text_of(const struct json_doc *d, const char *key, const char *fallback)
     return s ? s : fallback;
 }
 
-/* Mean and greatest staleness of the pushes that were seen being applied. */
-static void
-sum_staleness(struct account *a)
-{
-    double n = 0, sum = 0;
-
-    a->facts.max_staleness = NAN;
-    for (int i = 0; i < ACCOUNT_BINS; i++) {
-        n += (double)a->staleness[i];
-        sum += (double)a->staleness[i] * i;
-        if (a->staleness[i])
-            a->facts.max_staleness = i;
-    }
-    a->facts.mean_staleness = n > 0 ? sum / n : NAN;
-}
-
 static void
 sum_waiting(struct account *a)
 {
@@ -103,6 +87,8 @@ take_facts(struct account *a)
         .best_accuracy = NAN,
         .test_loss = NAN,
         .train_loss = NAN,
+        .mean_staleness = NAN,
+        .max_staleness = NAN,
         .updates = (double)a->updates,
         .pushes = (double)a->n_pushes,
         .dropped = NAN,
@@ -112,7 +98,10 @@ take_facts(struct account *a)
     };
     f->rate = f->seconds > 0 ? f->samples / f->seconds : NAN;
     f->policy = text_of(&a->summary, "policy", f->policy);
-    sum_staleness(a);
+    if (a->n_staleness) {
+        f->mean_staleness = a->sum_staleness / (double)a->n_staleness;
+        f->max_staleness = (double)a->max_staleness;
+    }
     sum_waiting(a);
     take_curves(a);
     take(a, "workers", &f->workers);
@@ -181,6 +170,7 @@ account_conclude(struct account *a, struct err *err)
     if (!json_is_object(a->job.root))
         return err_set(err, ERR_CONFIG, "%s: expected an object", a->job.name);
     take_facts(a);
+    gauge_reach(&a->waiting, a->end_s - a->zero_s);
     if (a->has_summary) {
         take_parts(a);
         take_histogram(a);

@@ -226,7 +226,7 @@ gantt(struct page *p, const struct account *a, bool is_named)
 void
 figures_gantt(struct page *p, const struct account *a, size_t n)
 {
-    html_section(p, "timeline", "The last supersteps");
+    html_section(p, "timeline", "Timeline");
     for (size_t i = 0; i < n; i++)
         gantt(p, &a[i], n > 1);
     html_section_end(p);

@@ -46,7 +46,8 @@ last_x(const struct account *a, size_t n, const struct view *v, int axis)
     return last;
 }
 
-/* Losses that fall by orders of magnitude. */
+/* Losses that fall by orders of magnitude.  Those of 0, where everything is
+ * learned, are left out by a scale of logarithms. */
 static bool
 is_steep(const struct account *a, size_t n, const struct view *v)
 {
@@ -58,11 +59,14 @@ is_steep(const struct account *a, size_t n, const struct view *v)
         for (size_t k = 0; k < c->n; k++) {
             double y = curve_mean(&c->point[k]);
 
-            least = fmin(least, y);
+            if (y < 0)
+                return false;
+            if (y > 0)
+                least = fmin(least, y);
             most = fmax(most, y);
         }
     }
-    return v->is_noisy && least > 0 && most > 30 * least;
+    return v->is_noisy && most > 30 * least;
 }
 
 static void
@@ -169,13 +173,15 @@ draw(struct page *p, const struct account *a, size_t n, const struct view *v,
 {
     struct figure f = {.width = 560, .height = 330};
     struct buf b = BUF_INIT(PLOT_MAX);
-    char title[64], about[256], x[64] = "samples";
+    char title[64], about[256], x[64];
     double unit = 1, last = last_x(a, n, v, axis);
 
     if (last <= 0)
         return;
     if (axis == 0)
         snprintf(x, sizeof x, "%s of training", plot_time_unit(last, &unit));
+    else
+        snprintf(x, sizeof x, "%s", plot_sample_unit(last, &unit));
     snprintf(title, sizeof title, "%s against %s", v->title,
              axis == 0 ? "time" : "samples");
     snprintf(about, sizeof about, "%s, %s, over %s: %zu %s.", title, v->about,
@@ -183,8 +189,6 @@ draw(struct page *p, const struct account *a, size_t n, const struct view *v,
     f.title = title;
     f.about = about;
     plot_begin(&b, &f, x, v->y);
-    if (axis == 1)
-        buf_adds(&b, "set format x '%.0s%c'\n");
     if (is_steep(a, n, v))
         buf_adds(&b, "set logscale y\nset format y '%g'\n");
     else if (!v->is_noisy)

@@ -239,15 +239,15 @@ curves(struct page *p, const struct matrix *m, const struct matrix_setting *s,
     double last = last_x(m, s, axis), unit = 1;
     double target = matrix_number(m->doc.root, "target_accuracy");
     struct buf b = BUF_INIT(PLOT_MAX), plot = BUF_INIT(1 << 16);
-    char x[64] = "samples";
+    char x[64];
 
     if (last <= 0)
         return;
     if (is_time)
         snprintf(x, sizeof x, "%s of training", plot_time_unit(last, &unit));
+    else
+        snprintf(x, sizeof x, "%s", plot_sample_unit(last, &unit));
     plot_begin(&b, &f, x, "accuracy, %");
-    if (!is_time)
-        buf_adds(&b, "set format x '%.0s%c'\n");
     buf_addf(&b, "set xrange [0:%.7g]\nset yrange [*:*<100]\n", last / unit);
     for (size_t k = 0; k < matrix_count(m, "policies"); k++) {
         if (!put_policy(&b, m, s, k, axis, unit))

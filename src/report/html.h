@@ -103,5 +103,6 @@ void plot_line(struct buf *b, size_t series, double width);
 void plot_colour(struct buf *b, int colour);
 /* What a time up to max_s is best told in: name and seconds of it. */
 const char *plot_time_unit(double max_s, double *unit_s);
+const char *plot_sample_unit(double max, double *unit);
 
 #endif

@@ -76,6 +76,15 @@ plot_time_unit(double max_s, double *unit_s)
     return "milliseconds";
 }
 
+const char *
+plot_sample_unit(double max, double *unit)
+{
+    *unit = max < 1e4 ? 1 : max < 1e7 ? 1e3 : 1e6;
+    return max < 1e4   ? "samples"
+           : max < 1e7 ? "thousand samples"
+                       : "million samples";
+}
+
 /* ---- figures ------------------------------------------------------------- */
 
 static int

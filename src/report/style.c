@@ -67,6 +67,8 @@ const char *const report_style[] = {
     "  background: var(--panel); border: 1px solid var(--line);",
     "  border-radius: 8px;",
     "}",
+    /* Alone in its row it is as large as among others. */
+    "figure:only-child:not(.wide) { max-width: 36rem; }",
     "figcaption { margin-bottom: 0.35rem; font-weight: 600; }",
     ".of { color: var(--soft); font-weight: 400; overflow-wrap: anywhere; }",
     ".of::before { content: \"\\B7\\A0\"; }",

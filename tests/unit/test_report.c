@@ -17,6 +17,7 @@
 #include "tap.h"
 
 #include <math.h>
+#include <string.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -102,6 +103,17 @@ static const char plans[] =
             LINE("{\"t\":3,\"event\":\"commit\",\"version\":2,\"pushes\":2}")
                 LINE("{\"t\":3,\"event\":\"note\",\"name\":\"superstep\","
                      "\"length_ms\":2000,\"predicted_barrier_ms\":1500}");
+
+/* clang-format off */
+static const char stale[] =
+    LINE("{\"t\":0,\"event\":\"start\",\"version\":0,\"samples\":0}")
+    LINE("{\"t\":1,\"event\":\"push\",\"rank\":0,\"base\":0}")
+    LINE("{\"t\":1,\"event\":\"add\",\"rank\":0}")
+    LINE("{\"t\":1,\"event\":\"commit\",\"version\":300,\"pushes\":1}")
+    LINE("{\"t\":2,\"event\":\"push\",\"rank\":0,\"base\":0}")
+    LINE("{\"t\":2,\"event\":\"add\",\"rank\":0}")
+    LINE("{\"t\":2,\"event\":\"commit\",\"version\":301,\"pushes\":1}");
+/* clang-format on */
 
 static char dir[] = "/tmp/test_report.XXXXXX";
 
@@ -286,6 +298,10 @@ test_gauge(void)
         sum += g.sum_s[i];
     ok(fabs(sum - 10.001) < 1e-9 && g.slot_s * GAUGE_SLOTS >= 100,
        "gauge: slots double, the sum stays");
+    memset(&g, 0, sizeof g);
+    gauge_reach(&g, 100);
+    ok(g.slot_s * GAUGE_SLOTS >= 100 && g.sum_s[0] == 0,
+       "gauge: reaches to the end when there is nothing to add");
 }
 
 /* ---- account ------------------------------------------------------------- */
@@ -332,6 +348,25 @@ test_account(void)
            a.last[0].predicted_s == 2.5,
        "account: the policy's word on supersteps counts");
     account_release(&a);
+
+    make_run(stale, NULL);
+    is_int(account_read(&a, dir, &e), 0, "account: of a run with old pushes");
+    ok(a.staleness[ACCOUNT_BINS - 1] == 1 && a.facts.max_staleness == 300 &&
+           a.facts.mean_staleness == 150,
+       "account: staleness beyond the histogram is not cut off");
+    account_release(&a);
+}
+
+static void
+test_units(void)
+{
+    double unit = 0;
+
+    is_str(plot_sample_unit(1920, &unit), "samples", "unit: of few samples");
+    ok(unit == 1, "unit: each of them");
+    is_str(plot_sample_unit(60000, &unit), "thousand samples", "unit: of many");
+    ok(unit == 1e3, "unit: thousands");
+    is_str(plot_sample_unit(1.2e7, &unit), "million samples", "unit: of more");
 }
 
 static void
@@ -707,6 +742,7 @@ main(void)
     test_curve();
     test_gauge();
     test_account();
+    test_units();
     test_resumed();
     test_labels();
     test_chrome();
