@@ -222,13 +222,21 @@ static const struct kind {
     const char *event;
     int (*handle)(struct replay *p, struct err *err);
 } kinds[] = {
-    {"policy", on_policy},      {"join", replay_on_join},
-    {"start", replay_on_start}, {"push", replay_on_push},
-    {"retry", replay_on_retry}, {"leave", replay_on_leave},
-    {"wake", replay_on_wake},   {"add", on_action},
-    {"commit", on_action},      {"drop", on_action},
-    {"release", on_action},     {"idle", on_idle},
-    {"failure", NULL},          {"end", on_end},
+    {"policy", on_policy},
+    {"ready", replay_on_ready},
+    {"join", replay_on_join},
+    {"start", replay_on_start},
+    {"push", replay_on_push},
+    {"retry", replay_on_retry},
+    {"leave", replay_on_leave},
+    {"wake", replay_on_wake},
+    {"add", on_action},
+    {"commit", on_action},
+    {"drop", on_action},
+    {"release", on_action},
+    {"idle", on_idle},
+    {"failure", NULL},
+    {"end", on_end},
 };
 
 static const struct kind *

@@ -57,6 +57,7 @@ int replay_on_join(struct replay *p, struct err *err);
 int replay_on_start(struct replay *p, struct err *err);
 int replay_on_push(struct replay *p, struct err *err);
 int replay_on_retry(struct replay *p, struct err *err);
+int replay_on_ready(struct replay *p, struct err *err);
 int replay_on_leave(struct replay *p, struct err *err);
 int replay_on_wake(struct replay *p, struct err *err);
 

@@ -147,6 +147,21 @@ replay_on_retry(struct replay *p, struct err *err)
     return learner_retry(p->l, rank, err);
 }
 
+/* Before the start there is nothing to forget; after it, one who has come back,
+ * also one for whom there was no work, whose leaving nobody was told. */
+int
+replay_on_ready(struct replay *p, struct err *err)
+{
+    uint32_t rank;
+
+    if (!p->is_started)
+        return 0;
+    if (replay_get_rank(p, &rank, err) != 0)
+        return -1;
+    learner_forget(p->l, rank);
+    return 0;
+}
+
 /* What it was working on goes back before the policy is told; what it had
  * pushed is dropped by the host. */
 int

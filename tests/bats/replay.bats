@@ -297,6 +297,23 @@ recording() {
     [ "$hash" = "$fresh" ]
 }
 
+@test "who comes back while it had no work has forgotten what it owed" {
+    local hash fresh samples=40 begin=(policy 'join 0' 'join 1' start)
+    local one=('release 0 0' 'release 1 20' 'push 1' 'add 1' commit 'idle 1')
+    local two=('leave 0' 'join 1' 'release 1 0' 'push 1' 'add 1' commit)
+    mkdir run
+    blobs_job run/job.json \
+        '.data.train = 40 | .epochs = 1 | .policy = "asp" | .compress = "topk:0.1"'
+    recording 'ready 0' 'ready 1' "${begin[@]}" "${one[@]}" \
+        'ready 1' 'join 1' 'idle 1' "${two[@]}"
+    fresh=$hash
+    recording "${begin[@]}" "${one[@]}" "${two[@]}"
+    [ "$hash" != "$fresh" ]
+    jq '.error_feedback = false' run/job.json >x && mv x run/job.json
+    recording "${begin[@]}" "${one[@]}" "${two[@]}"
+    [ "$hash" = "$fresh" ]
+}
+
 @test "a recording that cannot be is refused with its line" {
     blobs_job j.json
     expect 0 train j.json -r run -q -n 2 -p backup
