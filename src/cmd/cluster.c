@@ -325,9 +325,9 @@ cluster_try_listen(const struct cluster *c, struct err *err)
     return c->options->listen ? err_wrap(err, "--listen") : -1;
 }
 
-/* Three pipes and a connection each; our own are 16, and the start of a process
- * takes a few for a moment. */
-#define FILES_EACH 4
+/* Three pipes, a connection and shared memory each; our own are 16, and the
+ * start of a process takes a few for a moment. */
+#define FILES_EACH 5
 #define FILES_OWN  32
 /* Strangers, ctl, checkpoints. */
 #define FILES_MORE 512

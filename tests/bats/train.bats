@@ -214,11 +214,16 @@ load jobs
 @test "too few open files for the workers: told before anything is started" {
     blobs_job j.json
     run --separate-stderr bash -c 'ulimit -n 64; "$@"' - \
-        "$EBSP" train j.json -r run -n 64
+        "$EBSP" train j.json -r run -n 24
     [ "$status" -eq 5 ]
-    stderr_has '64 workers: 288 open files are needed, the limit is 64'
-    stderr_has 'ulimit -n 288'
+    stderr_has '24 workers: 152 open files are needed, the limit is 64'
+    stderr_has 'ulimit -n 152'
     [ ! -e run ]
+    # So many are enough.
+    run --separate-stderr bash -c 'ulimit -n 152; "$@"' - \
+        "$EBSP" train j.json -r enough -n 24 -q
+    [ "$status" -eq 0 ]
+    run ! grep '"event":"lost"' enough/events.jsonl
     # The soft limit is raised.
     run --separate-stderr bash -c 'ulimit -Sn 30; "$@"' - \
         "$EBSP" train j.json -r run -n 2 -q
