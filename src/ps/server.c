@@ -105,6 +105,12 @@ load_state(struct server *s, struct err *err)
 
     if (ledger_init(&s->ledger, job, s->c.data, &store, err) != 0)
         return -1;
+    if (s->c.share && store_get_fd(s->ledger.store) < 0) {
+        s->c.share = false;
+        log_warn(s->c.log, "server",
+                 "no shared memory for the parameters, see \"ulimit -f\"; "
+                 "workers here use connections");
+    }
     s->before.data_hash = s->c.data->hash;
     if (!s->c.resume)
         return 0;

@@ -457,9 +457,8 @@ session_prepare(struct session *w, bool share, struct err *err)
     /* New for each process: one that should be dead may still write. */
     if (free_push(w, err) != 0)
         return -1;
-    if (share && shm_new(&w->shared, "ebsp-push", vector_bytes(w),
-                         SHM_PEERS_WRITE, err) != 0)
-        return -1;
+    share = share && shm_new(&w->shared, "ebsp-push", vector_bytes(w),
+                             SHM_PEERS_WRITE, NULL) == 0;
     w->push = share ? (float *)(void *)w->shared.base
                     : mem_alloc_aligned(vector_bytes(w));
     return w->push ? 0 : err_nomem(err);

@@ -107,12 +107,10 @@ store_new(const struct segtab *t, const struct optim_config *o,
         if (!s->crew)
             goto fail;
     }
-    if (options->n_slots > 0) {
-        if (shm_new(&s->shared, "ebsp-parameters", options->n_slots * stride(s),
-                    SHM_PEERS_READ, err) != 0)
-            goto fail;
+    if (options->n_slots > 0 &&
+        shm_new(&s->shared, "ebsp-parameters", options->n_slots * stride(s),
+                SHM_PEERS_READ, NULL) == 0)
         s->n_slots = options->n_slots;
-    }
     s->now = params_new(s);
     if (!s->now) {
         err_nomem(err);

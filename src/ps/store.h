@@ -38,7 +38,8 @@ struct params {
 
 struct store_options {
     /* So many published vectors at most lie in memory that other processes can
-     * read; what does not fit is private.  0: none do. */
+     * read; what does not fit is private, as is everything where the system has
+     * no such memory (store_get_fd).  0: none do. */
     uint32_t n_slots;
     unsigned threads; /* that an update is divided among; 0 counts as 1 */
 };
