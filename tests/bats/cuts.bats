@@ -128,7 +128,8 @@ damaged() {
 wide() {
     jq '.layers[0].units = 4096 | .layers[2].units = 64 |
         .layers[3:3] = [{"type": "relu", "name": "relu2"},
-            {"type": "dense", "name": "fc3", "units": 3}] | .epochs = 1' \
+            {"type": "dense", "name": "fc3", "units": 3}] | .epochs = 1 |
+        .optimizer.lr = 0.01' \
         j.json >wide.json
     mv wide.json j.json
     epochs=1

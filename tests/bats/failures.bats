@@ -191,7 +191,7 @@ refused() { # JQ-FILTER TEXT...: exit 3, says each TEXT, starts nothing
 @test "a worker's standard input must be something that can end" {
     printf '%s' '{"host": "127.0.0.1", "port": 1, "rank": 0, "life": 0, "tls": false, "threads": 1,
         "key": "'"$(printf '%064d' 0)"'", "job_dir": ".", "job": "{}",
-        "slow": 1.0, "pace_ms": 0.0}' >text
+        "pace_ms": 0.0, "age_ms": 0.0, "seed": 1}' >text
     { echo "ebsp-join 1 $(stat -c %s text)" && cat text; } >message
     status=0
     "$EBSP" worker --join-from-stdin <message 2>log || status=$?
