@@ -90,6 +90,37 @@ write_text(const struct subject *s, FILE *f)
         matrix_write_text(&s->matrix, f);
 }
 
+static void
+render(const struct subject *s, FILE *f, struct err *why)
+{
+    if (s->n_runs)
+        report_write(s->run, s->n_runs, f, why);
+    else
+        matrix_write(&s->matrix, f, why);
+}
+
+static void
+warn(const struct err *why)
+{
+    fprintf(stderr,
+            "ebsp report: warning: %s; the page has tables in the place of "
+            "figures\n",
+            why->text);
+}
+
+static int
+write_stdout(const struct subject *s, struct err *err)
+{
+    struct err why = ERR_INIT;
+
+    render(s, stdout, &why);
+    if (fflush(stdout) != 0 || ferror(stdout))
+        return err_errno(err, "standard output");
+    if (why.code != ERR_OK)
+        warn(&why);
+    return 0;
+}
+
 static int
 write_page(const struct options *o, const struct subject *s, struct err *err)
 {
@@ -101,17 +132,11 @@ write_page(const struct options *o, const struct subject *s, struct err *err)
     int r = path ? draft_open(&d, path, err) : err_nomem(err);
 
     if (r == 0) {
-        if (s->n_runs)
-            report_write(s->run, s->n_runs, d.f, &why);
-        else
-            matrix_write(&s->matrix, d.f, &why);
+        render(s, d.f, &why);
         r = draft_keep(&d, err);
     }
     if (r == 0 && why.code != ERR_OK) {
-        fprintf(stderr,
-                "ebsp report: warning: %s; the page has tables in the place of "
-                "figures\n",
-                why.text);
+        warn(&why);
         write_text(s, stdout);
     }
     if (r == 0)
@@ -162,7 +187,8 @@ run(int argc, char **argv, struct err *err)
     if (r == 0 && o.text)
         write_text(&s, stdout);
     else if (r == 0)
-        r = write_page(&o, &s, err);
+        r = o.output && !strcmp(o.output, "-") ? write_stdout(&s, err)
+                                               : write_page(&o, &s, err);
     while (s.n_runs > 0)
         account_release(&s.run[--s.n_runs]);
     mem_free(s.run);

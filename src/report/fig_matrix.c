@@ -85,21 +85,28 @@ against(struct page *p, const json_t *group, const char *key,
 }
 
 static void
-reached(struct page *p, const json_t *g)
+put_count(struct page *p, const json_t *g, const char *key)
 {
     char text[HTML_NUMBER];
 
-    fprintf(p->f, "<td>%s of ", html_count(text, matrix_number(g, "reached")));
-    fprintf(p->f, "%s", html_count(text, matrix_number(g, "runs")));
-    if (matrix_number(g, "diverged") > 0)
-        fprintf(p->f, " <span class=\"range\">%s diverged</span>",
-                html_count(text, matrix_number(g, "diverged")));
-    if (matrix_number(g, "failed") > 0)
-        fprintf(p->f, " <span class=\"range\">%s failed</span>",
-                html_count(text, matrix_number(g, "failed")));
-    if (matrix_number(g, "missing") > 0)
-        fprintf(p->f, " <span class=\"range\">%s missing</span>",
-                html_count(text, matrix_number(g, "missing")));
+    if (matrix_number(g, key) > 0)
+        fprintf(p->f, " <span class=\"range\">%s %s</span>",
+                html_count(text, matrix_number(g, key)), key);
+}
+
+/* How many runs there are, and how many of them have reached the target. */
+static void
+runs(struct page *p, const json_t *g, bool has_target)
+{
+    char text[HTML_NUMBER];
+
+    fputs("<td>", p->f);
+    if (has_target)
+        fprintf(p->f, "%s of ", html_count(text, matrix_number(g, "reached")));
+    fputs(html_count(text, matrix_number(g, "runs")), p->f);
+    put_count(p, g, "diverged");
+    put_count(p, g, "failed");
+    put_count(p, g, "missing");
     fputs("</td>", p->f);
 }
 
@@ -119,9 +126,22 @@ table(struct page *p, const struct matrix *m, const struct matrix_setting *s)
                                         "staleness, mean",
                                         "bytes",
                                         NULL};
+    static const char *const no_target[] = {"policy",
+                                            "runs",
+                                            "final accuracy",
+                                            "difference, points",
+                                            "best accuracy",
+                                            "samples/s",
+                                            "throughput",
+                                            "waiting",
+                                            "staleness, mean",
+                                            "bytes",
+                                            NULL};
+    bool has_target =
+        isfinite(matrix_number(m->doc.root, "target_accuracy")) != 0;
 
     fputs("<div class=\"wide results\">", p->f);
-    html_table(p, heads);
+    html_table(p, has_target ? heads : no_target);
     for (size_t k = 0; k < matrix_count(m, "policies"); k++) {
         const char *policy = matrix_policy(m, k);
         const json_t *g = matrix_group(m, s, policy);
@@ -131,9 +151,11 @@ table(struct page *p, const struct matrix *m, const struct matrix_setting *s)
         html_swatch(p, k);
         html_text(p, policy);
         fputs("</th>", p->f);
-        reached(p, g);
-        interval(p, json_object_get(g, "target_seconds"), html_seconds);
-        against(p, g, "speedup", show_ratio);
+        runs(p, g, has_target);
+        if (has_target) {
+            interval(p, json_object_get(g, "target_seconds"), html_seconds);
+            against(p, g, "speedup", show_ratio);
+        }
         interval(p, json_object_get(g, "final_accuracy"), html_percent);
         against(p, g, "final_accuracy", show_points);
         interval(p, json_object_get(g, "best_accuracy"), html_percent);

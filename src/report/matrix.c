@@ -140,15 +140,25 @@ matrix_text(const json_t *v, const char *key)
 /* ---- page ---------------------------------------------------------------- */
 
 static void
+count(struct page *p, size_t n, const char *one, const char *many)
+{
+    fprintf(p->f, "%zu %s", n, n == 1 ? one : many);
+}
+
+static void
 head(struct page *p, const struct matrix *m)
 {
     struct matrix_setting s;
 
     fputs("<header>\n<p class=\"kicker\">ebsp benchmark</p>\n<h1>", p->f);
     html_text(p, matrix_text(m->doc.root, "job"));
-    fprintf(p->f, "</h1>\n<p>%zu policies, %zu seeds, %zu scenarios; ",
-            matrix_count(m, "policies"), matrix_count(m, "seeds"),
-            matrix_count(m, "scenarios"));
+    fputs("</h1>\n<p>", p->f);
+    count(p, matrix_count(m, "policies"), "policy", "policies");
+    fputs(", ", p->f);
+    count(p, matrix_count(m, "seeds"), "seed", "seeds");
+    fputs(", ", p->f);
+    count(p, matrix_count(m, "scenarios"), "scenario", "scenarios");
+    fputs("; ", p->f);
     html_text(p, matrix_text(m->doc.root, "mode"));
     fputs(" time \xc2\xb7 ", p->f);
     html_text(p, m->dir);

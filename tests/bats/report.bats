@@ -111,6 +111,12 @@ END
     stderr_has 'warning: gnuplot is not in PATH'
     stdout_has 'samples/s'
     grep -q '<details open>' run/report.html
+    # Nothing but the page where it goes to standard output.
+    run --separate-stderr -- env PATH="$PWD/bin" "$EBSP" report run -o -
+    [ "$status" -eq 0 ]
+    stderr_has 'warning: gnuplot is not in PATH'
+    [ "${lines[0]}" = '<!DOCTYPE html>' ]
+    [ "${lines[-1]}" = '</html>' ]
 }
 
 @test "what is no run is refused, and nothing is left of the page" {
