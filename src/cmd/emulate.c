@@ -23,9 +23,13 @@ emulate_add(struct emulate_options *o, enum emulation_key key, const char *arg,
     struct err err = ERR_INIT;
     char *said;
 
-    if (!*arg || emulation_change(&o->e, key, arg, "", &err) != 0)
+    if (!*arg || emulation_change(&o->e, key, arg, "", &err) != 0) {
+        bool tells_more = err.code && key != EMULATE_PACE;
+
         argp_error(state, "--%s: expected %s, got \"%s\"%s%s", names[key],
-                   forms[key], arg, err.code ? ": " : "", err.text);
+                   forms[key], arg, tells_more ? ": " : "",
+                   tells_more ? err.text : "");
+    }
     said = o->said[key] && key != EMULATE_PACE
                ? mem_printf("%s --%s=%s", o->said[key], names[key], arg)
                : mem_printf("--%s=%s", names[key], arg);

@@ -167,7 +167,7 @@ make_head(struct top_view *v, const struct top_source *s,
 {
     const struct tally *t = &s->tally;
     double rate = get_rate(s, past), mean = NAN;
-    char a[32], b[32], c[32], d[32];
+    char a[32], b[32], c[32], d[32], steps[80] = "";
 
     if (t->stale_count > 0)
         mean = (double)t->stale_sum / (double)t->stale_count;
@@ -185,14 +185,18 @@ make_head(struct top_view *v, const struct top_source *s,
                      decimal(b, t->accuracy, 2, 100, "%"),
                      decimal(c, t->best_accuracy, 2, 100, "%"),
                      decimal(d, t->test_loss, 4, 1, ""));
-    (void)str_printf(
-        v->workers, sizeof v->workers,
-        "%u workers, %llu lost; waiting %s, staleness %s on "
-        "average, %llu at most; %llu supersteps, the last %s",
-        tally_present(t), (unsigned long long)t->lost,
-        decimal(a, get_waiting(s), 1, 100, "%"), decimal(b, mean, 2, 1, ""),
-        (unsigned long long)t->stale_max, (unsigned long long)t->supersteps,
-        decimal(c, t->superstep_s, 1, 1000, " ms"));
+    if (t->supersteps)
+        (void)str_printf(steps, sizeof steps,
+                         "; %llu supersteps, the last %s ms",
+                         (unsigned long long)t->supersteps,
+                         decimal(c, t->superstep_s, 1, 1000, ""));
+    (void)str_printf(v->workers, sizeof v->workers,
+                     "%u workers, %llu lost; waiting %s, staleness %s on "
+                     "average, %llu at most%s",
+                     tally_present(t), (unsigned long long)t->lost,
+                     decimal(a, get_waiting(s), 1, 100, "%"),
+                     decimal(b, mean, 2, 1, ""),
+                     (unsigned long long)t->stale_max, steps);
 }
 
 /* ---- its workers --------------------------------------------------------- */

@@ -263,8 +263,9 @@ make_workers(struct running *r, struct err *err)
     return 0;
 }
 
-/* For people who wonder what their policy is good for. Only a hint: when it
- * cannot be told, nothing is. */
+/* For people who wonder what their policy is good for.  Only a hint: when it
+ * cannot be told, nothing is, nor when times of computing do not explain the
+ * run, as links were slow or workers lost. */
 static void
 print_bsp_cost(const struct running *r, const struct server_status *st)
 {
@@ -276,6 +277,7 @@ print_bsp_cost(const struct running *r, const struct server_status *st)
     if (workers < 2 || n < 2 * workers || !strcmp(r->t->policy.p.name, "bsp") ||
         whatif(r->run, st->policy, workers, n, r->t->job.batch, &mine, NULL) !=
             0 ||
+        mine.seconds < 0.75 * st->seconds ||
         whatif(r->run, "bsp", workers, n, r->t->job.batch, &bsp, NULL) != 0)
         return;
     printf("bsp would have waited %.1f%% of the time and needed %s instead of "

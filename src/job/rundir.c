@@ -99,17 +99,23 @@ rundir_check(const char *run, struct err *err)
     static const char *const files[] = {"job.json", "events.jsonl"};
 
     if (!fs_exists(run))
-        return err_set(err, ERR_CONFIG, "%s: no such run directory", run);
+        return errno == EACCES
+                   ? err_errno(err, "%s", run)
+                   : err_set(err, ERR_CONFIG, "%s: no such run directory", run);
     if (!fs_is_dir(run))
         return err_set(err, ERR_CONFIG,
                        "%s: not a folder; expected a run directory", run);
     for (size_t i = 0; i < ARRAY_LEN(files); i++) {
         char *path = fs_join(run, files[i]);
         bool there = path && fs_exists(path);
+        int r =
+            path && !there && errno == EACCES ? err_errno(err, "%s", path) : 0;
 
         mem_free(path);
         if (!path)
             return err_nomem(err);
+        if (r != 0)
+            return r;
         if (!there)
             return err_set(err, ERR_CONFIG,
                            "%s: not the directory of a run that has begun: "

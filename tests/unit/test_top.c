@@ -165,7 +165,7 @@ views(void)
            "how well");
     is_str(v.workers,
            "2 workers, 0 lost; waiting 33.3%, staleness 0.50 on average, 1 at "
-           "most; 0 supersteps, the last -",
+           "most",
            "how together");
     is_int(v.n, 2, "ranks that there are");
     ok(v.row[0].rank == 1 && !strcmp(v.row[0].state, "cut") &&
