@@ -11,8 +11,8 @@ static const char *const names[] = {
 
 /* What is expected of each. */
 static const char *const forms[] = {
-    [EMULATE_SLOW] = "RANK:FACTOR with a factor from 1 to 1e6, or "
-                     "RANK:DISTRIBUTION",
+    [EMULATE_SLOW] =
+        "RANK:FACTOR with a factor from 1 to 1e6, or RANK:DISTRIBUTION",
     [EMULATE_PACE] = "0 to 1e6 milliseconds",
     [EMULATE_NET] = "RANK:delay=MS,rate=MBIT,loss=PERCENT"};
 

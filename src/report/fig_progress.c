@@ -161,7 +161,7 @@ static void
 staleness_table(struct page *p, const struct account *a, size_t n, int bins)
 {
     const char *heads[ACCOUNT_BINS + 4] = {"run", "mean", "greatest"};
-    char number[ACCOUNT_BINS][8], text[HTML_NUMBER];
+    char number[ACCOUNT_BINS][16], text[HTML_NUMBER];
 
     for (int s = 0; s < bins; s++) {
         snprintf(number[s], sizeof number[s], "%d%s", s,
