@@ -49,6 +49,7 @@ tell(struct session *w, struct err *err)
     m.net = net;
     m.net_len = net ? (uint32_t)strlen(net) : 0;
     w->has_link = is_link(net);
+    w->n_emulations = w->server->n_emulations;
     msg_put_emulate(&body, &m);
     r = buf_ok(&body, err);
     if (r == 0 && conn_send(w->conn, MSG_EMULATE, body.data, body.len, NULL, 0,
@@ -60,6 +61,13 @@ tell(struct session *w, struct err *err)
     return r;
 }
 
+int
+server_tell_emulation(struct session *w, struct err *err)
+{
+    return w->n_emulations == w->server->n_emulations ? 0 : tell(w, err);
+}
+
+/* Who is not there is told when it comes. */
 static int
 tell_all(struct server *s, struct err *err)
 {
@@ -101,6 +109,7 @@ server_emulate(struct server *s, enum emulation_key key, const char *text,
     emulation_release(&new);
     if (r != 0 || emulation_change(s->c.emulation, key, text, NULL, err) != 0)
         return -1;
+    s->n_emulations++;
     change_event(s->c.events, key, text);
     return tell_all(s, err);
 }

@@ -313,6 +313,7 @@ server_session_start(struct server *s, struct session *w)
     w->since_ns = clock_now_ns();
     w->used = w->has_process = true;
     w->has_link = server_has_link(s, w->rank);
+    w->n_emulations = s->n_emulations;
     events_begin(s->c.events, w->since_ns, "spawn");
     events_uint(s->c.events, "rank", w->rank);
     events_uint(s->c.events, "life", w->life);

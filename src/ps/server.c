@@ -59,7 +59,7 @@ on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
     events_str(s->c.events, "host", w->host);
     events_uint(s->c.events, "pid", w->pid);
     events_end(s->c.events);
-    return 0;
+    return server_tell_emulation(w, err);
 }
 
 /* Anybody on the network can cause this, as often as he likes: he must not fill

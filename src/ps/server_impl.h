@@ -50,7 +50,8 @@ struct session {
     bool used;        /* had a process */
     bool has_process; /* that was not reported to have ended */
 
-    bool has_link; /* emulated: everything goes over its connection */
+    bool has_link;         /* emulated: everything goes over its connection */
+    uint32_t n_emulations; /* the server's, when its process was told */
 
     struct share share;    /* its current order */
     float *push;           /* where contributions are received */
@@ -105,6 +106,7 @@ struct server {
     const struct segtab *t;
     struct codec *codec; /* of contributions; NULL: they are as they are */
     struct ledger ledger;
+    uint32_t n_emulations; /* changes of what is emulated */
     struct host *host;
     struct watcher *watcher;
     struct feeder *feeder; /* of the data set */
@@ -229,6 +231,8 @@ void server_judge_parked(struct server *s);
 
 /* emulate.c: is the rank to have a link (what cannot be known is none)? */
 bool server_has_link(const struct server *s, uint32_t rank);
+/* What has changed since its process was told. */
+int server_tell_emulation(struct session *w, struct err *err);
 
 /* members.c */
 void server_session_ready(struct server *s, struct session *w);

@@ -19,6 +19,17 @@ killed() {
         run/events.jsonl)"
 }
 
+# cut_off RUN RANK: its connection, as nobody but ebsp chaos asks for.
+cut_off() {
+    python3 - "$@" <<'EOF'
+import socket, sys
+s = socket.socket(socket.AF_UNIX)
+s.connect(sys.argv[1] + "/ctl")
+s.sendall(b'{"do": "cut", "rank": %d}\n' % int(sys.argv[2]))
+assert b'true' in s.recv(4096)
+EOF
+}
+
 # bats test_tags=heavy
 @test "factors are written down, and a worker started again goes on with them" {
     blobs_job j.json '.epochs = 2 | .emulate = {pace: 10, slow:
@@ -77,6 +88,26 @@ killed() {
         run/events.jsonl
     expect 0 replay run
     stdout_has "identical"
+}
+
+# bats test_tags=heavy
+@test "who was away when something changed is told when it comes back" {
+    requires command -v python3
+    blobs_job j.json '.epochs = 1000000 | .eval_every = 0'
+    bg log ebsp train j.json -r run -q -p asp --pace 5
+    pid=$!
+    wait_for run/events.jsonl '"event":"push","rank":1,"iteration":5,'
+    worker=$(jq -s '[.[] | select(.event == "hello" and .rank == 1)][0].pid' \
+        run/events.jsonl)
+    kill -STOP "$worker"
+    cut_off run 1
+    wait_for run/events.jsonl '"event":"leave","rank":1,'
+    expect 0 ctl run slow 1:4
+    kill -CONT "$worker"
+    wait_for run/events.jsonl '"event":"push","rank":1,.*"factor":4'
+    expect 0 ctl run stop --wait
+    finish "$pid"
+    [ "$status" -eq 0 ] || { cat log && return 1; }
 }
 
 # bats test_tags=heavy
