@@ -235,9 +235,12 @@ put_last_pushes(struct buf *to, const struct tally *t, double start_s)
         put_value(to, name, i, start_s + t->worker[i].last_push);
 }
 
+/* A wait that goes on counts until a time of which all events have been read:
+ * it may have ended since, and a counter must not go back. */
 static void
 put_parts(struct buf *to, const struct tally *t, double now)
 {
+    double until = fmax(t->t, now - PROM_SURE_S);
     char name[64];
 
     for (int p = 0; p < TALLY_PARTS; p++) {
@@ -247,7 +250,7 @@ put_parts(struct buf *to, const struct tally *t, double now)
         for (uint32_t i = 0; i < t->n; i++)
             if (t->worker[i].known)
                 put_value(to, name, i,
-                          tally_part(&t->worker[i], (enum tally_part)p, now));
+                          tally_part(&t->worker[i], (enum tally_part)p, until));
     }
 }
 
