@@ -29,6 +29,9 @@ on_start(void *ctx, const struct story_start *v, struct err *err)
     curve_cut(&a->train_loss, 1, samples);
     curve_cut(&a->test_loss, 1, samples);
     curve_cut(&a->accuracy, 1, samples);
+    curve_cut(&a->superstep, 0, v->at_s - v->zero_s);
+    curve_cut(&a->predicted, 0, v->at_s - v->zero_s);
+    gauge_cut(&a->waiting, v->at_s - v->zero_s);
     a->zero_s = v->zero_s;
     a->samples = v->samples;
     a->began_s = v->at_s;

@@ -149,3 +149,13 @@ gauge_add(struct gauge *g, double begin_s, double end_s)
         g->sum_s[i] += fmax(0, to_s - from_s);
     }
 }
+
+void
+gauge_cut(struct gauge *g, double end_s)
+{
+    for (size_t i = 0; i < GAUGE_SLOTS && g->slot_s > 0; i++) {
+        double begin_s = (double)i * g->slot_s;
+
+        g->sum_s[i] *= fmin(1, fmax(0, (end_s - begin_s) / g->slot_s));
+    }
+}

@@ -49,5 +49,7 @@ int curve_thin(const struct curve *c, size_t n, struct curve *to,
 void gauge_add(struct gauge *g, double begin_s, double end_s);
 /* Time has come to here, whether anything is added or not. */
 void gauge_reach(struct gauge *g, double end_s);
+/* Forgets what is later. */
+void gauge_cut(struct gauge *g, double end_s);
 
 #endif

@@ -46,40 +46,41 @@ last_x(const struct account *a, size_t n, const struct view *v, int axis)
     return last;
 }
 
-/* Losses that fall by orders of magnitude.  Those of 0, where everything is
- * learned, are left out by a scale of logarithms. */
-static bool
-is_steep(const struct account *a, size_t n, const struct view *v)
+/* The least value above 0 of losses that fall by orders of magnitude, where
+ * those are drawn that have no logarithm; else -INFINITY. */
+static double
+steep_floor(const struct account *a, size_t n, const struct view *v)
 {
     double least = INFINITY, most = 0;
 
-    for (size_t i = 0; i < n; i++) {
-        const struct curve *c = v->get(&a[i]);
+    for (size_t i = 0; i < 2 * n && v->is_noisy; i++) {
+        const struct curve *c = i < n ? v->get(&a[i]) : v->dashed(&a[i - n]);
 
         for (size_t k = 0; k < c->n; k++) {
             double y = curve_mean(&c->point[k]);
 
             if (y < 0)
-                return false;
+                return -INFINITY;
             if (y > 0)
                 least = fmin(least, y);
             most = fmax(most, y);
         }
     }
-    return v->is_noisy && most > 30 * least;
+    return most > 30 * least ? least : -INFINITY;
 }
 
 static void
 put_curve(struct buf *b, const char *name, size_t i, const struct curve *c,
-          const struct view *v, int axis, double unit)
+          const struct view *v, int axis, double unit, double least)
 {
     plot_data(b, name, i);
     for (size_t k = 0; k < c->n; k++) {
         const struct curve_point *q = &c->point[k];
 
         buf_addf(b, "%.7g %.7g %.7g %.7g\n", q->x[axis] / unit,
-                 curve_mean(q) * v->scale, q->min * v->scale,
-                 q->max * v->scale);
+                 fmax(curve_mean(q), least) * v->scale,
+                 fmax(q->min, least) * v->scale,
+                 fmax(q->max, least) * v->scale);
     }
     plot_data_end(b);
 }
@@ -87,7 +88,8 @@ put_curve(struct buf *b, const char *name, size_t i, const struct curve *c,
 /* Datasets $a (curve) and $d (dashed) of each run, then how they are drawn. */
 static int
 put_curves(struct buf *b, const struct account *a, size_t n,
-           const struct view *v, int axis, double unit, struct err *err)
+           const struct view *v, int axis, double unit, double least,
+           struct err *err)
 {
     const char *comma = "plot ";
 
@@ -101,10 +103,10 @@ put_curves(struct buf *b, const struct account *a, size_t n,
             c = &thin;
         }
         if (c->n)
-            put_curve(b, "a", i, c, v, axis, unit);
+            put_curve(b, "a", i, c, v, axis, unit, least);
         curve_release(&thin);
         if (v->dashed && v->dashed(&a[i])->n)
-            put_curve(b, "d", i, v->dashed(&a[i]), v, axis, unit);
+            put_curve(b, "d", i, v->dashed(&a[i]), v, axis, unit, least);
     }
     for (size_t i = 0; i < n; i++) {
         const struct curve *c = v->get(&a[i]);
@@ -175,6 +177,7 @@ draw(struct page *p, const struct account *a, size_t n, const struct view *v,
     struct buf b = BUF_INIT(PLOT_MAX);
     char title[64], about[256], x[64];
     double unit = 1, last = last_x(a, n, v, axis);
+    double least = steep_floor(a, n, v);
 
     if (last <= 0)
         return;
@@ -189,12 +192,12 @@ draw(struct page *p, const struct account *a, size_t n, const struct view *v,
     f.title = title;
     f.about = about;
     plot_begin(&b, &f, x, v->y);
-    if (is_steep(a, n, v))
+    if (isfinite(least))
         buf_adds(&b, "set logscale y\nset format y '%g'\n");
     else if (!v->is_noisy)
         buf_adds(&b, "set yrange [*:*<100]\n");
     buf_addf(&b, "set xrange [0:%.7g]\n", last / unit);
-    if (put_curves(&b, a, n, v, axis, unit, &p->why) != 0)
+    if (put_curves(&b, a, n, v, axis, unit, least, &p->why) != 0)
         b.bad = true;
     html_figure(p, &f, &b);
     buf_release(&b);

@@ -113,6 +113,14 @@ static const char stale[] =
     LINE("{\"t\":2,\"event\":\"push\",\"rank\":0,\"base\":0}")
     LINE("{\"t\":2,\"event\":\"add\",\"rank\":0}")
     LINE("{\"t\":2,\"event\":\"commit\",\"version\":301,\"pushes\":1}");
+static const char resumed_plans[] =
+    LINE("{\"t\":0,\"event\":\"start\",\"version\":0}")
+    LINE("{\"t\":2,\"event\":\"note\",\"name\":\"superstep\",\"length_ms\":2e3}")
+    LINE("{\"t\":3,\"event\":\"snapshot\",\"version\":1}")
+    LINE("{\"t\":4,\"event\":\"note\",\"name\":\"superstep\",\"length_ms\":2e3}")
+    LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":1}")
+    LINE("{\"t\":1,\"event\":\"start\",\"version\":1}")
+    LINE("{\"t\":2,\"event\":\"note\",\"name\":\"superstep\",\"length_ms\":1e3}");
 /* clang-format on */
 
 static char dir[] = "/tmp/test_report.XXXXXX";
@@ -302,6 +310,12 @@ test_gauge(void)
     gauge_reach(&g, 100);
     ok(g.slot_s * GAUGE_SLOTS >= 100 && g.sum_s[0] == 0,
        "gauge: reaches to the end when there is nothing to add");
+    gauge_add(&g, 0, 100);
+    gauge_cut(&g, 50);
+    sum = 0;
+    for (int i = 0; i < GAUGE_SLOTS; i++)
+        sum += g.sum_s[i];
+    ok(fabs(sum - 50) < 1e-9, "gauge: cut");
 }
 
 /* ---- account ------------------------------------------------------------- */
@@ -383,6 +397,13 @@ test_resumed(void)
     ok(a.accuracy.point[1].x[0] == 3,
        "resumed: time goes on from the checkpoint");
     ok(a.end_s == 11, "resumed: the sessions follow each other");
+    account_release(&a);
+
+    make_run(resumed_plans, NULL);
+    is_int(account_read(&a, dir, &e), 0, "resumed: of a policy with plans");
+    ok(a.superstep.n == 2 && a.superstep.point[1].x[0] == 4 &&
+           a.superstep.point[1].sum == 1,
+       "resumed: nor are supersteps shown twice");
     account_release(&a);
 }
 
