@@ -427,6 +427,24 @@ update(struct store *s, struct pass *p, double lr)
     pass_run(p);
 }
 
+/* One that others can read where it is, if there is any: there are private ones
+ * when many vectors were in use at some time. */
+static struct params *
+take_spare(struct store *s)
+{
+    struct params **at = &s->spare, *p;
+
+    for (struct params **i = at; *i; i = &(*i)->next)
+        if ((*i)->slot != STORE_PRIVATE) {
+            at = i;
+            break;
+        }
+    p = *at;
+    if (p)
+        *at = p->next;
+    return p;
+}
+
 /* A vector for the next version: the current one when only the store refers to
  * it, else a spare one. */
 static struct params *
@@ -436,12 +454,8 @@ writable(struct store *s)
 
     if (p->refs == 1)
         return p;
-    p = s->spare;
-    if (p)
-        s->spare = p->next;
-    else
-        p = params_new(s);
-    return p;
+    p = take_spare(s);
+    return p ? p : params_new(s);
 }
 
 static void

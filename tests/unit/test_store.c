@@ -250,6 +250,40 @@ shared(void)
     is_int(shm_attach(&there, dup(0), SHM_PEERS_READ, &e), -1, e.text);
 }
 
+/* More vectors are in use than lie in shared memory; later they do again. */
+static void
+crowded(void)
+{
+    static const struct store_options how = {.n_slots = 2, .threads = 1};
+    struct store *s = store_new(&table, &sgd, &how, NULL);
+    struct params *p[4];
+    float push[32];
+    int private = 0;
+
+    set(push, 1, 1, 1);
+    for (int i = 0; i < 4; i++) {
+        p[i] = store_ref(s);
+        private += p[i]->slot == STORE_PRIVATE;
+        store_add(s, push, EBSP_PUSH_GRADIENT, 1, NULL);
+        store_commit(s, 1, 1, NULL);
+    }
+    is_int(private, 2, "what does not fit is private");
+    for (int i = 0; i < 4; i++)
+        store_unref(p[i]);
+    private = 0;
+    for (int i = 0; i < 6; i++) {
+        p[0] = store_ref(s);
+        store_add(s, push, EBSP_PUSH_GRADIENT, 1, NULL);
+        store_commit(s, 1, 1, NULL);
+        store_unref(p[0]);
+        p[0] = store_ref(s);
+        private += p[0]->slot == STORE_PRIVATE;
+        store_unref(p[0]);
+    }
+    is_int(private, 0, "but not when there is room again");
+    store_free(s);
+}
+
 int
 main(void)
 {
@@ -284,5 +318,6 @@ main(void)
     for (size_t i = 0; i < PUSHES; i++)
         mem_free(push[i]);
     shared();
+    crowded();
     return done();
 }
