@@ -32,6 +32,9 @@ on_start(void *ctx, const struct story_start *v, struct err *err)
     curve_cut(&a->superstep, 0, v->at_s - v->zero_s);
     curve_cut(&a->predicted, 0, v->at_s - v->zero_s);
     gauge_cut(&a->waiting, v->at_s - v->zero_s);
+    a->n_supersteps =
+        a->superstep.n ? (uint64_t)a->superstep.point[a->superstep.n - 1].x[1]
+                       : 0;
     a->zero_s = v->zero_s;
     a->samples = v->samples;
     a->began_s = v->at_s;

@@ -159,11 +159,12 @@ legend(struct page *p, const struct account *a, const struct window *w)
     figures_parts(p);
     for (size_t k = 0; k < w->n; k++)
         has_predicted |= isfinite(get_superstep(a, k)->predicted_s) != 0;
-    if (!has_predicted)
+    if (w->n == 0)
         return;
     html_legend(p);
     html_legend_item(p, "f1", "barrier");
-    html_legend_item(p, "f4", "predicted barrier (dashed)");
+    if (has_predicted)
+        html_legend_item(p, "f4", "predicted barrier (dashed)");
     html_legend_end(p);
 }
 

@@ -402,7 +402,7 @@ test_resumed(void)
     make_run(resumed_plans, NULL);
     is_int(account_read(&a, dir, &e), 0, "resumed: of a policy with plans");
     ok(a.superstep.n == 2 && a.superstep.point[1].x[0] == 4 &&
-           a.superstep.point[1].sum == 1,
+           a.superstep.point[1].sum == 1 && a.n_supersteps == 2,
        "resumed: nor are supersteps shown twice");
     account_release(&a);
 }
