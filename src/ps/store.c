@@ -200,10 +200,10 @@ store_unref(struct params *p)
 /* What an update does, cut into parts. */
 struct pass {
     struct store *s;
-    const float *from; /* parameters before ... */
-    float *to;         /* ... and after; may be the same */
-    double weight;     /* of the sum */
-    const struct optim_step *step;
+    const float *from;      /* parameters before ... */
+    float *to;              /* ... and after; may be the same */
+    double weight;          /* of the sum */
+    struct optim_step step; /* of gradients */
     size_t n_parts;
     /* For elements at .. at + n - 1 of a segment; sum may be written. */
     void (*block)(const struct pass *p, const struct segment *seg, size_t at,
@@ -373,7 +373,8 @@ block_gradient(const struct pass *p, const struct segment *seg, size_t at,
     scale(p, seg, sum, n);
     if (p->from != p->to)
         memcpy(p->to + at, p->from + at, n * sizeof *sum);
-    optim_move(p->s->optim, p->step, seg, at - seg->offset, n, p->to + at, sum);
+    optim_move(p->s->optim, &p->step, seg, at - seg->offset, n, p->to + at,
+               sum);
 }
 
 /* Scaled already, for a norm. */
@@ -384,7 +385,7 @@ block_clipped(const struct pass *p, const struct segment *seg, size_t at,
     (void)sum;
     if (p->from != p->to)
         memcpy(p->to + at, p->from + at, n * sizeof *sum);
-    optim_move(p->s->optim, p->step, seg, at - seg->offset, n, p->to + at,
+    optim_move(p->s->optim, &p->step, seg, at - seg->offset, n, p->to + at,
                p->s->sum + at);
 }
 
@@ -412,7 +413,6 @@ block_model(const struct pass *p, const struct segment *seg, size_t at,
 static void
 update(struct store *s, struct pass *p, double lr)
 {
-    struct optim_step step;
     double factor = 1;
 
     p->block = block_gradient;
@@ -422,8 +422,7 @@ update(struct store *s, struct pass *p, double lr)
         factor = optim_clip_factor(s->optim, optim_norm(s->t, s->sum));
         p->block = block_clipped;
     }
-    optim_begin(s->optim, lr, factor, &step);
-    p->step = &step;
+    optim_begin(s->optim, lr, factor, &p->step);
     pass_run(p);
 }
 
