@@ -51,6 +51,7 @@ struct account_superstep {
 /* NAN: not known. */
 struct account_facts {
     const char *status; /* of the summary; "unfinished" without one */
+    const char *why;    /* it failed, or was stopped; or NULL */
     const char *policy, *name;
     double workers, seconds, epochs, samples, rate;
     double accuracy, best_accuracy, test_loss, train_loss;

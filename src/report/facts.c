@@ -70,6 +70,15 @@ status_of(const struct account *a)
     return a->has_summary ? "unknown" : "unfinished";
 }
 
+static const char *
+why_of(const struct account *a)
+{
+    const json_t *failure = json_object_get(a->summary.root, "failure");
+    const char *text = json_string_value(json_object_get(failure, "text"));
+
+    return text ? text : text_of(&a->summary, "stopped", NULL);
+}
+
 static void
 take_facts(struct account *a)
 {
@@ -77,6 +86,7 @@ take_facts(struct account *a)
 
     *f = (struct account_facts){
         .status = status_of(a),
+        .why = why_of(a),
         .policy = text_of(&a->job, "policy", "?"),
         .name = text_of(&a->job, "name", "?"),
         .workers = a->n_used,

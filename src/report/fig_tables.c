@@ -147,6 +147,23 @@ comparison(struct page *p, const struct account *a, size_t n)
     fputs("</div>\n", p->f);
 }
 
+/* Why runs did not come to their end. */
+static void
+outcomes(struct page *p, const struct account *a, size_t n)
+{
+    for (size_t i = 0; i < n; i++) {
+        if (!a[i].facts.why)
+            continue;
+        fputs("<p class=\"note wide\">", p->f);
+        if (n > 1) {
+            html_text(p, a[i].label);
+            fputs(": ", p->f);
+        }
+        html_text(p, a[i].facts.why);
+        fputs("</p>\n", p->f);
+    }
+}
+
 void
 figures_overview(struct page *p, const struct account *a, size_t n)
 {
@@ -155,6 +172,7 @@ figures_overview(struct page *p, const struct account *a, size_t n)
         tiles(p, a);
     else
         comparison(p, a, n);
+    outcomes(p, a, n);
     html_section_end(p);
 }
 

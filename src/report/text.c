@@ -71,6 +71,16 @@ overview(const struct account *a, size_t n, FILE *f)
             put(f, &columns[k], &a[i]);
         fputc('\n', f);
     }
+    for (size_t i = 0; i < n; i++) {
+        const char *why = a[i].facts.why;
+        char text[512];
+
+        if (!why)
+            continue;
+        str_escape(label, sizeof label, a[i].label, strlen(a[i].label));
+        str_escape(text, sizeof text, why, strlen(why));
+        fprintf(f, "%s: %s\n", label, text);
+    }
 }
 
 static void

@@ -354,6 +354,13 @@ test_account(void)
            isnan(a.facts.accuracy) && a.staleness[2] == 6 &&
            a.worker[1].part_s[PART_WAIT] == 4,
        "account: the summary is taken before what was added up");
+    ok(!a.facts.why, "account: nothing went wrong");
+    account_release(&a);
+
+    make_run(two_workers, "{\"status\": \"failed\", \"failure\": "
+                          "{\"exit_status\": 9, \"text\": \"NaN\"}}");
+    is_int(account_read(&a, dir, &e), 0, "account: of a run that failed");
+    is_str(a.facts.why, "NaN", "account: why it did");
     account_release(&a);
 
     make_run(plans, NULL);
