@@ -17,7 +17,8 @@ libebsp_a_SOURCES += \
 	src/ps/members.c \
 	src/ps/server.c src/ps/server.h src/ps/server_impl.h \
 	src/ps/session.c \
-	src/ps/store.c src/ps/store.h \
+	src/ps/store.c src/ps/store_commit.c src/ps/store_impl.h \
+	src/ps/store.h \
 	src/ps/summary.c \
 	src/ps/training.c \
 	src/ps/transfer.c \
