@@ -10,6 +10,9 @@ samples_reach() {
         (($(sed -n 's/^ebsp_samples_total //p' text) >= $1))
 }
 
+# is_served NAME: the metric has a value.
+is_served() { curl -s --max-time 10 "$url" | grep -q "^$1 "; }
+
 # bats test_tags=heavy
 @test "a run at work serves its metrics, and they are those of the page" {
     requires command -v curl
@@ -22,6 +25,8 @@ samples_reach() {
     wait_for log '^evaluated'
     wait_for run/events.jsonl '"name":"superstep"'
     within 30 samples_reach 5000
+    # What was evaluated may be read a moment later.
+    within 30 is_served ebsp_test_accuracy
     curl -s --max-time 10 -o answer -w '%{http_code} %{content_type}' \
         "$url" >code
     [ "$(cat code)" = "200 text/plain; version=0.0.4; charset=utf-8" ]
