@@ -23,88 +23,67 @@
 
 #define LINE(text) text "\n"
 
+/* clang-format off */
 /* Two workers, two updates; worker 1's second push is one update old, and its
  * third order is never answered. */
-static const char two_workers[] = LINE(
-    "{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":0}")
-    LINE("{\"t\":0.5,\"event\":\"ready\",\"rank\":0,\"host\":\"a\"}") LINE(
-        "{\"t\":0.5,\"event\":\"ready\",\"rank\":1,\"host\":\"<b>&\\\"'\"}")
-        LINE("{\"t\":1,\"event\":\"start\",\"policy\":\"x\",\"workers\":2,"
-             "\"version\":0,\"samples\":0}")
-            LINE("{\"t\":1,\"event\":\"release\",\"rank\":0,\"iteration\":1,"
-                 "\"version\":0,\"held\":0}") LINE("{\"t\":1,\"event\":"
-                                                   "\"release\",\"rank\":1,"
-                                                   "\"iteration\":1,"
-                                                   "\"version\":0,\"held\":0}")
-                LINE("{\"t\":2,\"event\":\"push\",\"rank\":0,\"iteration\":1,"
-                     "\"base\":0,"
-                     "\"version\":0,\"samples\":10,\"loss\":4,\"norm\":1,"
-                     "\"data\":0.25,"
-                     "\"compute\":0.5,\"pull\":0.125}") LINE("{\"t\":2,"
-                                                             "\"event\":"
-                                                             "\"add\",\"rank\":"
-                                                             "0,\"iteration\":"
-                                                             "1,\"weight\":1}")
-                    LINE("{\"t\":2,\"event\":\"commit\",\"version\":1,\"lr\":0."
-                         "1,\"pushes\":1,"
-                         "\"samples\":10}") LINE("{\"t\":2.5,\"event\":"
-                                                 "\"release\",\"rank\":0,"
-                                                 "\"iteration\":2,"
-                                                 "\"version\":1,\"held\":0.5}")
-                        LINE("{\"t\":3,\"event\":\"push\",\"rank\":1,"
-                             "\"iteration\":1,\"base\":0,"
-                             "\"version\":1,\"samples\":10,\"loss\":null,"
-                             "\"norm\":1,\"data\":0,"
-                             "\"compute\":2}")
-                            LINE("{\"t\":3.25,\"event\":\"push\",\"rank\":0,"
-                                 "\"iteration\":2,\"base\":1,"
-                                 "\"version\":1,\"samples\":10,\"loss\":2,"
-                                 "\"norm\":1,\"data\":0,"
-                                 "\"compute\":0.5}") LINE("{\"t\":3.25,"
-                                                          "\"event\":\"add\","
-                                                          "\"rank\":1,"
-                                                          "\"iteration\":1}")
-                                LINE("{\"t\":3.25,\"event\":\"add\","
-                                     "\"rank\":0,\"iteration\":2}")
-                                    LINE("{\"t\":3.25,\"event\":\"commit\","
-                                         "\"version\":2,\"lr\":0.1,"
-                                         "\"pushes\":2,\"samples\":20}")
-                                        LINE("{\"t\":3.5,\"event\":\"release\","
-                                             "\"rank\":1,\"iteration\":2,"
-                                             "\"version\":2,\"held\":0.5}")
-                                            LINE("{\"t\":4,\"event\":\"eval\","
-                                                 "\"samples\":30,\"at\":2.25,"
-                                                 "\"loss\":1,"
-                                                 "\"accuracy\":0.75,\"took\":0."
-                                                 "5}") "{\"t\":5,\"event\":"
-                                                       "\"pu"; /* torn */
+static const char two_workers[] =
+    LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":0}")
+    LINE("{\"t\":0.5,\"event\":\"ready\",\"rank\":0,\"host\":\"a\"}")
+    LINE("{\"t\":0.5,\"event\":\"ready\",\"rank\":1,\"host\":\"<b>&\\\"'\"}")
+    LINE("{\"t\":1,\"event\":\"start\",\"policy\":\"x\",\"workers\":2,"
+         "\"version\":0,\"samples\":0}")
+    LINE("{\"t\":1,\"event\":\"release\",\"rank\":0,\"iteration\":1,"
+         "\"version\":0,\"held\":0}")
+    LINE("{\"t\":1,\"event\":\"release\",\"rank\":1,\"iteration\":1,"
+         "\"version\":0,\"held\":0}")
+    LINE("{\"t\":2,\"event\":\"push\",\"rank\":0,\"iteration\":1,\"base\":0,"
+         "\"version\":0,\"samples\":10,\"loss\":4,\"norm\":1,\"data\":0.25,"
+         "\"compute\":0.5,\"pull\":0.125}")
+    LINE("{\"t\":2,\"event\":\"add\",\"rank\":0,\"iteration\":1,\"weight\":1}")
+    LINE("{\"t\":2,\"event\":\"commit\",\"version\":1,\"lr\":0.1,"
+         "\"pushes\":1,\"samples\":10}")
+    LINE("{\"t\":2.5,\"event\":\"release\",\"rank\":0,\"iteration\":2,"
+         "\"version\":1,\"held\":0.5}")
+    LINE("{\"t\":3,\"event\":\"push\",\"rank\":1,\"iteration\":1,\"base\":0,"
+         "\"version\":1,\"samples\":10,\"loss\":null,\"norm\":1,\"data\":0,"
+         "\"compute\":2}")
+    LINE("{\"t\":3.25,\"event\":\"push\",\"rank\":0,\"iteration\":2,"
+         "\"base\":1,\"version\":1,\"samples\":10,\"loss\":2,\"norm\":1,"
+         "\"data\":0,\"compute\":0.5}")
+    LINE("{\"t\":3.25,\"event\":\"add\",\"rank\":1,\"iteration\":1}")
+    LINE("{\"t\":3.25,\"event\":\"add\",\"rank\":0,\"iteration\":2}")
+    LINE("{\"t\":3.25,\"event\":\"commit\",\"version\":2,\"lr\":0.1,"
+         "\"pushes\":2,\"samples\":20}")
+    LINE("{\"t\":3.5,\"event\":\"release\",\"rank\":1,\"iteration\":2,"
+         "\"version\":2,\"held\":0.5}")
+    LINE("{\"t\":4,\"event\":\"eval\",\"samples\":30,\"at\":2.25,\"loss\":1,"
+         "\"accuracy\":0.75,\"took\":0.5}")
+    "{\"t\":5,\"event\":\"pu"; /* torn */
 
 /* The same run goes on from a checkpoint at version 1. */
-static const char resumed[] = LINE(
-    "{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":0}")
-    LINE("{\"t\":1,\"event\":\"start\",\"version\":0,\"samples\":0}") LINE(
-        "{\"t\":3,\"event\":\"snapshot\",\"of\":\"checkpoint\","
-        "\"version\":1}") LINE("{\"t\":4,\"event\":\"eval\",\"samples\":10,"
-                               "\"at\":2,\"loss\":1,"
-                               "\"accuracy\":0.5,\"took\":0.5}")
-        LINE("{\"t\":5,\"event\":\"eval\",\"samples\":20,\"at\":3,\"loss\":1,"
-             "\"accuracy\":0.9,\"took\":0.5}")
-            LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,"
-                 "\"resumed\":1}") LINE("{\"t\":2,\"event\":\"start\","
-                                        "\"version\":1,\"samples\":10}")
-                LINE("{\"t\":6,\"event\":\"eval\",\"samples\":20,\"at\":1,"
-                     "\"loss\":1,"
-                     "\"accuracy\":0.6,\"took\":0.5}");
+static const char resumed[] =
+    LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":0}")
+    LINE("{\"t\":1,\"event\":\"start\",\"version\":0,\"samples\":0}")
+    LINE("{\"t\":3,\"event\":\"snapshot\",\"of\":\"checkpoint\","
+         "\"version\":1}")
+    LINE("{\"t\":4,\"event\":\"eval\",\"samples\":10,\"at\":2,\"loss\":1,"
+         "\"accuracy\":0.5,\"took\":0.5}")
+    LINE("{\"t\":5,\"event\":\"eval\",\"samples\":20,\"at\":3,\"loss\":1,"
+         "\"accuracy\":0.9,\"took\":0.5}")
+    LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":1}")
+    LINE("{\"t\":2,\"event\":\"start\",\"version\":1,\"samples\":10}")
+    LINE("{\"t\":6,\"event\":\"eval\",\"samples\":20,\"at\":1,\"loss\":1,"
+         "\"accuracy\":0.6,\"took\":0.5}");
 
 static const char plans[] =
     LINE("{\"t\":0,\"event\":\"start\",\"version\":0,\"samples\":0}")
-        LINE("{\"t\":1,\"event\":\"commit\",\"version\":1,\"pushes\":2}") LINE(
-            "{\"t\":1,\"event\":\"note\",\"name\":\"plan\",\"number\":1}")
-            LINE("{\"t\":3,\"event\":\"commit\",\"version\":2,\"pushes\":2}")
-                LINE("{\"t\":3,\"event\":\"note\",\"name\":\"superstep\","
-                     "\"length_ms\":2000,\"predicted_barrier_ms\":1500}");
+    LINE("{\"t\":1,\"event\":\"commit\",\"version\":1,\"pushes\":2}")
+    LINE("{\"t\":1,\"event\":\"note\",\"name\":\"plan\",\"number\":1}")
+    LINE("{\"t\":3,\"event\":\"commit\",\"version\":2,\"pushes\":2}")
+    LINE("{\"t\":3,\"event\":\"note\",\"name\":\"superstep\","
+         "\"length_ms\":2000,\"predicted_barrier_ms\":1500}");
 
-/* clang-format off */
+/* The second push is 300 updates old. */
 static const char stale[] =
     LINE("{\"t\":0,\"event\":\"start\",\"version\":0,\"samples\":0}")
     LINE("{\"t\":1,\"event\":\"push\",\"rank\":0,\"base\":0}")
@@ -113,14 +92,19 @@ static const char stale[] =
     LINE("{\"t\":2,\"event\":\"push\",\"rank\":0,\"base\":0}")
     LINE("{\"t\":2,\"event\":\"add\",\"rank\":0}")
     LINE("{\"t\":2,\"event\":\"commit\",\"version\":301,\"pushes\":1}");
+
+/* It ended a superstep after the checkpoint that is continued. */
 static const char resumed_plans[] =
     LINE("{\"t\":0,\"event\":\"start\",\"version\":0}")
-    LINE("{\"t\":2,\"event\":\"note\",\"name\":\"superstep\",\"length_ms\":2e3}")
+    LINE("{\"t\":2,\"event\":\"note\",\"name\":\"superstep\","
+         "\"length_ms\":2e3}")
     LINE("{\"t\":3,\"event\":\"snapshot\",\"version\":1}")
-    LINE("{\"t\":4,\"event\":\"note\",\"name\":\"superstep\",\"length_ms\":2e3}")
+    LINE("{\"t\":4,\"event\":\"note\",\"name\":\"superstep\","
+         "\"length_ms\":2e3}")
     LINE("{\"t\":0,\"event\":\"run\",\"name\":\"t\",\"seed\":1,\"resumed\":1}")
     LINE("{\"t\":1,\"event\":\"start\",\"version\":1}")
-    LINE("{\"t\":2,\"event\":\"note\",\"name\":\"superstep\",\"length_ms\":1e3}");
+    LINE("{\"t\":2,\"event\":\"note\",\"name\":\"superstep\","
+         "\"length_ms\":1e3}");
 /* clang-format on */
 
 static char dir[] = "/tmp/test_report.XXXXXX";
