@@ -81,7 +81,7 @@ netns_train() { # JOB ARG...
     done
     rm -rf run
     in_netns c "$EBSP" train "$1" -q -r run --listen "$netns_listen" \
-        --hosts "$hosts" --ssh "$work/ssh" --remote-path "$EBSP" "${@:2}" >log 2>&1 || {
+        --hosts "$hosts" --ssh "$work/ssh" --remote-path "$EBSP" --servers 0 "${@:2}" >log 2>&1 || {
         cat log >&2
         return 1
     }

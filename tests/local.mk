@@ -87,6 +87,8 @@ EXTRA_DIST += tests/unit/plugins.h tests/unit/script.h
 UNIT_TESTS += tests/unit/test_control
 FUZZERS += tests/fuzz/fuzz_control
 BATS_TESTS += tests/bats/ctl.bats
+UNIT_TESTS += tests/unit/test_servers
+BATS_TESTS += tests/bats/servers.bats
 UNIT_TESTS += tests/unit/test_emulation tests/unit/test_worker
 UNIT_TESTS += tests/unit/test_job tests/unit/test_store tests/unit/test_sim \
 	tests/unit/test_checkpoint tests/unit/test_checkpoint_crash \

@@ -35,6 +35,7 @@ libebsp_a_SOURCES += \
 	src/cmd/progress.c src/cmd/progress.h \
 	src/cmd/replay.c \
 	src/cmd/report.c \
+	src/cmd/servers.c src/cmd/servers.h \
 	src/cmd/simulate.c src/cmd/simulate.h \
 	src/cmd/simulate_run.c \
 	src/cmd/emulate.c src/cmd/emulate.h \

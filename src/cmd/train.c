@@ -7,6 +7,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/plan.h"
+#include "cmd/servers.h"
 #include "job/rundir.h"
 #include "policy/watchdog.h"
 
@@ -23,6 +24,7 @@ enum {
     OPT_SET,
     OPT_THREADS,
     OPT_DATA_DIR,
+    OPT_SERVERS,
     OPT_TUNE,
     OPT_EXACT,
     OPT_JSON,
@@ -58,6 +60,11 @@ static const struct argp_option options[] = {
      "not",
      1},
     {"threads", OPT_THREADS, "T", 0, "threads per worker (job: threads)", 1},
+    {"servers", OPT_SERVERS, "K", 0,
+     "processes that hold the parameters, a part each: a number, or auto (one "
+     "per host when there are other hosts and it is worth it); default auto "
+     "(job: servers)",
+     1},
     {"tune", OPT_TUNE, "HOW", 0,
      "measure how convolutions are fastest: off, quick or full; default quick",
      1},
@@ -166,6 +173,8 @@ parse(int key, char *arg, struct argp_state *state)
                               "target-accuracy", arg);
     case OPT_THREADS:
         return overrides_flag(&o->overrides, "threads", "threads", arg);
+    case OPT_SERVERS:
+        return overrides_flag(&o->overrides, "servers", "servers", arg);
     case OPT_TUNE:
         o->retune = true;
         return read_tune(&o->tuning, arg, state);
@@ -347,6 +356,7 @@ dry_run(const struct train_options *o, struct train *t, struct err *err)
     plan_print(stdout, &t->job, t->data);
     if (!o->verbose)
         return 0;
+    servers_print(stdout, &t->cluster, &t->job, t->servers);
     if (choose_ways(o, &t->job, &source, err) != 0)
         return -1;
     plan_print_ways(stdout, t->job.graph, source);
@@ -362,8 +372,9 @@ check_system(struct train *t, struct err *err)
     if (cluster_try_listen(&t->cluster, err) != 0 ||
         views_listen(&t->views, &t->options->views, err) != 0)
         return -1;
-    return cluster_make_room(j->workers,
-                             faults_max_workers(&j->faults, j->workers), err);
+    return cluster_make_room(
+        j->workers + t->servers,
+        faults_max_workers(&j->faults, j->workers) + t->servers, err);
 }
 
 /* Nobody else is let in later, either. */
@@ -400,6 +411,7 @@ run_job(const struct train_options *o, struct err *err)
         cluster_init(&t.cluster, &o->cluster, &t.job, err) != 0 ||
         emulate_check(&o->emulate, t.job.workers, err) != 0 ||
         check_enough(&t.job, err) != 0 ||
+        servers_choose(&t.cluster, &t.job, &t.servers, err) != 0 ||
         (!o->dry_run && check_system(&t, err) != 0) ||
         open_policy(&t.job, &t.policy, err) != 0)
         goto out;

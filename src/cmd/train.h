@@ -39,6 +39,7 @@ struct train {
     struct job job;
     struct policy_lib policy;
     struct cluster cluster;
+    uint32_t servers; /* processes that hold the parameters; 0: none */
     struct views views;
     struct dataset *data;
     struct augment_config augment;

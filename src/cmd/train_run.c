@@ -18,6 +18,8 @@
 #include "ps/checkpoint.h"
 #include "ps/control.h"
 #include "ps/server.h"
+#include "ps/store.h"
+#include "wire/msg_servers.h"
 
 #include <errno.h>
 #include <limits.h>
@@ -27,12 +29,10 @@
 #include <string.h>
 #include <unistd.h>
 
-#define FLUSH_MS          5 /* of events, at most so often */
-#define TICK_MS           200
-#define MIN_THREADED      ((size_t)1 << 18) /* parameters */
-#define MAX_STORE_THREADS 4 /* more do not add memory bandwidth */
-#define START_LIMIT_MS    120000
-#define EXIT_LIMIT_NS     (5 * NS_PER_S) /* for processes to end by themselves */
+#define FLUSH_MS       5 /* of events, at most so often */
+#define TICK_MS        200
+#define START_LIMIT_MS 120000
+#define EXIT_LIMIT_NS  (5 * NS_PER_S) /* for processes to end by themselves */
 
 struct running {
     struct train *t;
@@ -62,7 +62,11 @@ on_line(void *ctx, uint32_t rank, const char *line)
 {
     struct running *r = ctx;
 
-    log_info(&r->log, "worker", "rank=%u %s", rank, line);
+    if (rank >= WIRE_SERVER_RANK)
+        log_info(&r->log, "servers", "server=%u %s", rank - WIRE_SERVER_RANK,
+                 line);
+    else
+        log_info(&r->log, "worker", "rank=%u %s", rank, line);
 }
 
 static void
@@ -254,6 +258,7 @@ make_workers(struct running *r, struct err *err)
                                .data_hash = r->t->data->hash,
                                .emulation = &r->t->job.emulation,
                                .zero_ns = r->log.start_ns,
+                               .served = r->t->servers > 0,
                                .echo = r->t->options->echo};
 
     r->workers = workers_new(&r->loop, &c, &handlers, r, err);
@@ -398,18 +403,6 @@ run_loop(struct running *r)
         uv_run(&r->loop, UV_RUN_ONCE);
 }
 
-/* An update of few parameters is over before another thread is awake. */
-static unsigned
-store_threads(const struct job *job)
-{
-    size_t n = graph_get_segments(job->graph)->n_floats;
-    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
-
-    if (n < MIN_THREADED || cpus < 2)
-        return 1;
-    return cpus < MAX_STORE_THREADS ? (unsigned)cpus : MAX_STORE_THREADS;
-}
-
 /* What workers on this machine share begins with the data set, which they need
  * not read then.  True: it is possible. */
 static bool
@@ -417,7 +410,8 @@ share_data(struct running *r)
 {
     struct err err = ERR_INIT;
 
-    if (r->t->options->no_sharing || r->t->cluster.options->tls_always)
+    if (r->t->servers > 0 || r->t->options->no_sharing ||
+        r->t->cluster.options->tls_always)
         return false;
     if (blob_share(r->t->data, &err) == 0)
         return true;
@@ -448,7 +442,9 @@ run_all(struct running *r, struct err *err)
         .events = r->events,
         .log = &r->log,
         .share = share_data(r),
-        .threads = store_threads(&r->t->job),
+        .servers = r->t->servers,
+        .threads =
+            store_choose_threads(graph_get_segments(r->t->job.graph)->n_floats),
         .start_timeout_ms = START_LIMIT_MS,
     };
 

@@ -7,7 +7,9 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cluster.h"
+#include "cmd/servers.h"
 #include "job/emulation.h"
+#include "wire/msg_servers.h"
 
 #include <signal.h>
 #include <string.h>
@@ -164,6 +166,7 @@ start_worker(void *ctx, uint32_t rank, uint32_t life,
                      .job_dir = w->c.job->dir,
                      .job = w->job.data,
                      .shared = shared != NULL,
+                     .served = w->c.served,
                      .echo = w->c.echo,
                      .pace_ms = w->c.emulation->pace_ms,
                      .seed = w->c.job->seed};
@@ -176,6 +179,29 @@ start_worker(void *ctx, uint32_t rank, uint32_t life,
     j.age_ms = (double)(clock_now_ns() - w->c.zero_ns) / 1e6;
     memcpy(j.key, w->c.key, sizeof j.key);
     r = launch_start(w->launcher, p->host, &j, shared, err);
+    explicit_bzero(j.key, sizeof j.key);
+    return r;
+}
+
+static int
+start_server(void *ctx, uint32_t k, struct err *err)
+{
+    struct workers *w = *(struct workers **)ctx;
+    const struct cluster *c = w->c.cluster;
+    bool is_remote = c->hosts.n > 0 && c->is_remote[k % c->hosts.n];
+    struct join j = {.task = JOIN_SERVE,
+                     .host = is_remote ? w->remote : w->local,
+                     .port = is_remote ? w->c.remote_port : w->c.local_port,
+                     .rank = WIRE_SERVER_RANK + k,
+                     .tls = is_remote ? !c->options->insecure
+                                      : c->options->tls_always,
+                     .threads = w->c.job->threads,
+                     .job_dir = w->c.job->dir,
+                     .job = w->job.data};
+    int r;
+
+    memcpy(j.key, w->c.key, sizeof j.key);
+    r = launch_start(w->launcher, servers_get_host(c, k), &j, NULL, err);
     explicit_bzero(j.key, sizeof j.key);
     return r;
 }
@@ -206,6 +232,7 @@ describe_worker(void *ctx, uint32_t rank, char *to, size_t cap)
 }
 
 const struct server_starter workers_starter = {.start = start_worker,
+                                               .serve = start_server,
                                                .is_here = is_here,
                                                .place = place_worker,
                                                .kill = kill_worker,

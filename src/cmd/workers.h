@@ -26,7 +26,8 @@ struct workers_config {
     uint16_t local_port, remote_port;
     const struct emulation *emulation; /* as it is when a worker is started */
     int64_t zero_ns;                   /* when the run began */
-    bool echo;                         /* they do not compute */
+    bool served; /* parameter servers hold the parameters */
+    bool echo;   /* they do not compute */
 };
 
 /* The ranks of the job are placed, none is started. */

@@ -32,6 +32,7 @@ static const char *const job_keys[] = {
     "error_feedback",
     "workers",
     "threads",
+    "servers",
     "policy",
     "seed",
     "checkpoint_every",
@@ -63,6 +64,24 @@ read_compression(struct job *j, const struct jcur *root, struct err *err)
     if (codec_spec_parse(&j->compress, word, &why) != 0)
         return jcur_fail(&at, err, "%s", why.text);
     j->compress.feedback = feedback;
+    return 0;
+}
+
+/* "servers": a number, or "auto". */
+static int
+read_servers(struct job *j, const struct jcur *root, struct err *err)
+{
+    struct jcur at = jcur_key(root, "servers");
+    int64_t n = JOB_AUTO;
+
+    if (json_is_string(at.v) && strcmp(json_string_value(at.v), "auto") != 0)
+        return jcur_fail(&at, err,
+                         "expected an integer from 0 to %d or auto, got \"%s\"",
+                         JOB_MAX_SERVERS, json_string_value(at.v));
+    if (!json_is_string(at.v) &&
+        jcur_int_or(root, "servers", 0, JOB_MAX_SERVERS, &n, err) != 0)
+        return -1;
+    j->servers = (int)n;
     return 0;
 }
 
@@ -146,6 +165,7 @@ fill_defaults(struct job *j, struct err *err)
     r |= set_default(j, "epochs", json_integer(j->epochs), err);
     r |= set_default(j, "workers", json_integer(j->workers), err);
     r |= set_default(j, "threads", json_integer(j->threads), err);
+    r |= set_default(j, "servers", json_string("auto"), err);
     r |= set_default(j, "policy", json_string(j->policy), err);
     r |= set_default(j, "seed", json_integer((json_int_t)j->seed), err);
     r |=
@@ -198,7 +218,7 @@ read_job(struct job *j, struct err *err)
     struct jcur emulate = jcur_key(&root, "emulate");
     struct jcur data = jcur_key(&root, "data");
 
-    if (read_scalars(j, &root, err) != 0 ||
+    if (read_scalars(j, &root, err) != 0 || read_servers(j, &root, err) != 0 ||
         read_compression(j, &root, err) != 0)
         return -1;
     j->graph = graph_new(&root, err);

@@ -28,6 +28,8 @@ enum lr_scaling { LR_SCALING_NONE, LR_SCALING_LINEAR, LR_SCALING_SQRT };
 enum lr_progress { PROGRESS_SAMPLES, PROGRESS_UPDATES };
 
 #define JOB_MAX_WORKERS 65536
+#define JOB_MAX_SERVERS 64
+#define JOB_AUTO        (-1)
 
 struct job {
     struct json_doc doc;  /* effective: overrides and defaults are in it */
@@ -46,6 +48,7 @@ struct job {
     enum lr_scaling lr_scaling;
     enum lr_progress progress;
     uint32_t workers, threads, batch, epochs;
+    int servers; /* parameter servers; JOB_AUTO: as the hosts suggest */
     uint64_t seed;
     double checkpoint_every; /* epochs; 0: only at the end */
     uint32_t checkpoint_keep;

@@ -17,6 +17,7 @@ libebsp_a_SOURCES += \
 	src/nn/plan_emit.c \
 	src/nn/plan_memory.c \
 	src/nn/plan_value.c \
+	src/nn/range.c src/nn/range.h \
 	src/nn/schedule.c \
 	src/nn/segment.c src/nn/segment.h \
 	src/nn/tensors.c src/nn/tensors.h \

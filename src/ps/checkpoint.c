@@ -57,9 +57,10 @@ checkpoint_plane_name(const char *plane)
 /* ---- taking ---- */
 
 static int
-copy_planes(struct snapshot *s, const struct job *job, struct optim *o)
+copy_planes(struct snapshot *s, const struct job *job, struct store *store)
 {
     size_t n_bytes = graph_get_segments(job->graph)->n_floats * sizeof(float);
+    struct optim *o = store_get_optim(store);
     int n = optim_planes(o);
 
     s->plane = mem_alloc((size_t)n, sizeof *s->plane);
@@ -72,7 +73,8 @@ copy_planes(struct snapshot *s, const struct job *job, struct optim *o)
         p->v = mem_alloc_aligned(n_bytes);
         if (!p->v)
             return -1;
-        memcpy(p->v, optim_plane(o, s->n_planes), n_bytes);
+        if (!store_is_hollow(store))
+            memcpy(p->v, optim_plane(o, s->n_planes), n_bytes);
     }
     return 0;
 }
@@ -84,7 +86,7 @@ snapshot_new(const struct job *job, struct store *store,
 {
     struct snapshot *s = mem_alloc(1, sizeof *s);
 
-    if (!s || copy_planes(s, job, store_get_optim(store)) != 0) {
+    if (!s || copy_planes(s, job, store) != 0) {
         snapshot_free(s);
         err_nomem(err);
         return NULL;
@@ -98,8 +100,20 @@ snapshot_new(const struct job *job, struct store *store,
         snapshot_free(s);
         return NULL;
     }
-    s->params = store_ref(store);
-    return s;
+    s->params = store_is_hollow(store) ? store_blank(store) : store_ref(store);
+    if (s->params)
+        return s;
+    snapshot_free(s);
+    err_nomem(err);
+    return NULL;
+}
+
+float *
+snapshot_get_vector(struct snapshot *s, int i)
+{
+    if (i == 0)
+        return s->params->v;
+    return i <= s->n_planes ? s->plane[i - 1].v : NULL;
 }
 
 void

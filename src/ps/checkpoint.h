@@ -37,6 +37,10 @@ struct snapshot *snapshot_new(const struct job *job, struct store *store,
                               const struct assign *assign,
                               const struct checkpoint_state *state,
                               struct err *err);
+/* Of a hollow store (store_is_hollow) the numbers are missing: where they
+ * belong, the parameters (0), then each plane of the optimizer; NULL after
+ * the last. */
+float *snapshot_get_vector(struct snapshot *s, int i);
 void snapshot_free(struct snapshot *s);
 uint64_t snapshot_get_version(const struct snapshot *s);
 

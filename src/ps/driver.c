@@ -23,6 +23,7 @@ driver_add(void *ctx, uint32_t worker, double weight, struct err *err)
     events_uint(s->c.events, "iteration", w->share.iteration);
     events_num(s->c.events, "weight", weight);
     events_end(s->c.events);
+    served_add(w, weight);
     return ledger_add(&s->ledger, &w->share, w->push, weight, err);
 }
 
@@ -35,6 +36,7 @@ driver_commit(void *ctx, double weight, uint32_t pushes, uint64_t samples,
 
     if (ledger_commit(&s->ledger, weight, pushes, &lr, err) != 0)
         return -1;
+    served_commit(s, weight, lr);
     events_begin(s->c.events, s->now_ns, "commit");
     events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_num(s->c.events, "weight", weight);

@@ -103,6 +103,10 @@ server_emulate(struct server *s, enum emulation_key key, const char *text,
 
     if (s->phase >= SERVER_ENDING)
         return err_set(err, ERR_FAIL, "the run is ending");
+    if (key == EMULATE_NET && s->fleet)
+        return err_set(err, ERR_FAIL,
+                       "net: links are not emulated in a run with parameter "
+                       "servers");
     r = emulation_set(&new, key, text, NULL, err);
     if (r == 0)
         r = emulation_check_ranks(&new, s->n_sessions, err);

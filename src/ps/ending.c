@@ -90,7 +90,8 @@ server_failf(struct server *s, enum err_code code, const char *fmt, ...)
 void
 server_check_over(struct server *s)
 {
-    if (s->phase != SERVER_ENDING || keeper_is_busy(s->keeper) ||
+    if (s->phase != SERVER_ENDING || !s->concluded ||
+        keeper_is_busy(s->keeper) ||
         (!s->hasty && watcher_get_pending(s->watcher) > 0))
         return;
     for (uint32_t i = 0; i < s->n_sessions; i++)
@@ -116,6 +117,11 @@ server_submit_snapshot(struct server *s, bool final)
     events_str(s->c.events, "of", "evaluation");
     events_uint(s->c.events, "version", store_get_version(s->ledger.store));
     events_end(s->c.events);
+    if (store_is_hollow(s->ledger.store)) {
+        if (served_evaluate(s, clock_now_ns(), &err) != 0)
+            server_fail(s, &err);
+        return;
+    }
     p = store_ref(s->ledger.store);
     if (watcher_submit(s->watcher, p, assign_get_done(s->ledger.assign),
                        clock_now_ns(), &err) != 0) {
@@ -124,9 +130,45 @@ server_submit_snapshot(struct server *s, bool final)
     }
 }
 
+/* `at_ns`: when the numbers were known. */
+static void
+tell_end(struct server *s, int64_t at_ns)
+{
+    events_begin(s->c.events, at_ns, "end");
+    if (*s->stopped || s->failure.code)
+        events_str(s->c.events, "why",
+                   *s->stopped ? s->stopped : s->failure.text);
+    events_uint(s->c.events, "samples", assign_get_done(s->ledger.assign));
+    events_uint(s->c.events, "updates", store_get_version(s->ledger.store));
+    events_hex(s->c.events, "params_hash", ledger_params_hash(&s->ledger));
+    events_end(s->c.events);
+}
+
+static void
+conclude(struct server *s)
+{
+    s->concluded = true;
+    store_discard(s->ledger.store);
+    if (!s->hasty)
+        server_submit_snapshot(s, true);
+    server_tell_news(s);
+    if (s->phase == SERVER_ENDING)
+        server_save_checkpoint(s, true);
+    server_check_over(s);
+}
+
+void
+server_filled(struct server *s)
+{
+    tell_end(s, clock_now_ns());
+    conclude(s);
+}
+
 void
 server_begin_ending(struct server *s, const char *why)
 {
+    struct err err = ERR_INIT;
+
     if (s->phase != SERVER_TRAINING && s->phase != SERVER_STARTING)
         return;
     s->end_ns = s->ending_since_ns = clock_now_ns();
@@ -135,24 +177,18 @@ server_begin_ending(struct server *s, const char *why)
     if (s->phase == SERVER_STARTING) /* nothing was trained */
         s->start_ns = s->end_ns;
     s->phase = SERVER_ENDING;
-    events_begin(s->c.events, s->end_ns, "end");
-    if (why)
-        events_str(s->c.events, "why", why);
-    events_uint(s->c.events, "samples", assign_get_done(s->ledger.assign));
-    events_uint(s->c.events, "updates", store_get_version(s->ledger.store));
-    events_hex(s->c.events, "params_hash", ledger_params_hash(&s->ledger));
-    events_end(s->c.events);
+    if (!fleet_is_ready(s->fleet)) { /* nothing was trained elsewhere */
+        store_fill(s->ledger.store);
+        tell_end(s, s->end_ns);
+    }
     log_info(s->c.log, "server", "ending: %s", why ? why : "all epochs done");
     for (uint32_t i = 0; i < s->n_sessions; i++)
         session_stop(&s->session[i]);
     server_close_listeners(s);
-    store_discard(s->ledger.store);
-    if (!s->hasty)
-        server_submit_snapshot(s, true);
-    server_tell_news(s);
-    if (s->phase == SERVER_ENDING)
-        server_save_checkpoint(s, true);
-    server_check_over(s);
+    if (!store_is_hollow(s->ledger.store))
+        conclude(s);
+    else if (served_end(s, &err) != 0)
+        server_fail(s, &err);
 }
 
 void

@@ -92,17 +92,22 @@ remember_added(struct ledger *l, const struct share *s, struct err *err)
     return 0;
 }
 
+double
+share_weight(const struct share *s, double weight)
+{
+    /* Local steps have used the factor already. */
+    return s->contribution == EBSP_PUSH_GRADIENT ? weight * s->factor : weight;
+}
+
 int
 ledger_add(struct ledger *l, struct share *s, const float *push, double weight,
            struct err *err)
 {
-    /* Local steps have used the factor already. */
-    double factor = s->contribution == EBSP_PUSH_GRADIENT ? s->factor : 1.0;
-
     if (remember_added(l, s, err) != 0)
         return -1;
     s->n = 0;
-    return store_add(l->store, push, s->contribution, weight * factor, err);
+    return store_add(l->store, push, s->contribution, share_weight(s, weight),
+                     err);
 }
 
 int

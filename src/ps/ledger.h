@@ -47,6 +47,8 @@ void ledger_release(struct ledger *l);
 /* The mini-batches of a worker's next order; *none: nothing is left for it. */
 int ledger_take(struct ledger *l, struct share *s, uint32_t worker,
                 const struct host_release *how, bool *none, struct err *err);
+/* What a policy's weight of the order's contribution is in the accumulator. */
+double share_weight(const struct share *s, double weight);
 /* The order's contribution joins the accumulator; the share is settled. */
 int ledger_add(struct ledger *l, struct share *s, const float *push,
                double weight, struct err *err);

@@ -9,6 +9,8 @@ libebsp_a_SOURCES += \
 	src/ps/emulate.c \
 	src/ps/ending.c \
 	src/ps/feeder.c src/ps/feeder.h \
+	src/ps/fleet.c src/ps/fleet.h src/ps/fleet_impl.h \
+	src/ps/fleet_hear.c \
 	src/ps/guard.c src/ps/guard.h \
 	src/ps/keeper.c src/ps/keeper.h \
 	src/ps/ledger.c src/ps/ledger.h \
@@ -16,6 +18,7 @@ libebsp_a_SOURCES += \
 	src/ps/saving.c \
 	src/ps/members.c \
 	src/ps/server.c src/ps/server.h src/ps/server_impl.h \
+	src/ps/served.c \
 	src/ps/session.c \
 	src/ps/store.c src/ps/store_commit.c src/ps/store_impl.h \
 	src/ps/store.h \

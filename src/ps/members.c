@@ -108,6 +108,7 @@ static bool
 take_out(struct server *s, struct session *w, const char *why)
 {
     session_detach(w);
+    served_forget(w);
     leave_policy(s, w, why);
     if (s->phase < SERVER_ENDING)
         return true;
@@ -290,6 +291,7 @@ server_session_gone(struct server *s, struct session *w)
     if (w->state == SESSION_ABSENT)
         return;
     session_detach(w);
+    served_forget(w);
     w->state = SESSION_ABSENT;
     w->since_ns = clock_now_ns();
     server_check_over(s);
@@ -333,6 +335,13 @@ server_session_start(struct server *s, struct session *w)
 void
 server_start_workers(struct server *s)
 {
+    struct err err = ERR_INIT;
+
+    for (uint32_t k = 0; k < fleet_get_size(s->fleet); k++)
+        if (s->c.starter->serve(s->c.starter_ctx, k, &err) != 0) {
+            server_fail(s, &err);
+            return;
+        }
     for (uint32_t i = 0; i < s->c.job->workers; i++) {
         s->session[i].state = SESSION_EXPECTED;
         s->session[i].start_at_ns = s->made_ns;
@@ -346,8 +355,13 @@ void
 server_worker_exited(struct server *s, uint32_t rank, uint32_t life,
                      enum err_code code, const char *how)
 {
-    struct session *w = &s->session[rank];
+    struct session *w;
 
+    if (rank >= WIRE_SERVER_RANK) {
+        fleet_exited(s->fleet, rank - WIRE_SERVER_RANK, how);
+        return;
+    }
+    w = &s->session[rank];
     if (life != w->life) /* somebody else has the rank now */
         return;
     w->has_process = false;

@@ -35,6 +35,13 @@ server_get_sums(const struct server *s, struct checkpoint_state *st)
     st->best_accuracy = s->best_accuracy;
     for (int i = 0; i < HOST_HISTOGRAM; i++)
         st->histogram[i] += bins[i];
+    for (uint32_t k = 0; k < fleet_get_size(s->fleet); k++) {
+        struct fleet_server m;
+
+        fleet_get_server(s->fleet, k, &m);
+        st->bytes_pushed += m.received;
+        st->bytes_pulled += m.sent;
+    }
     for (uint32_t i = 0; i < s->n_sessions; i++) {
         const struct session *w = &s->session[i];
 
@@ -59,10 +66,13 @@ server_save_checkpoint(struct server *s, bool final)
     events_flush(s->c.events); /* what it contains is told before it is there */
     server_get_sums(s, &st);
     snap = snapshot_new(s->c.job, s->ledger.store, s->ledger.assign, &st, &err);
-    if (snap) {
+    if (snap && !store_is_hollow(s->ledger.store)) {
         keeper_submit(s->keeper, snap, final);
         return;
     }
+    if (snap && served_save(s, snap, &err) == 0)
+        return;
+    snapshot_free(snap);
     err_wrap(&err, "checkpoint");
     if (final)
         server_fail(s, &err);

@@ -9,6 +9,7 @@
 #include "ps/server_impl.h"
 
 #include <math.h>
+#include <string.h>
 
 /* Published vectors besides one for each worker: the newest one, those that are
  * evaluated or saved. */
@@ -16,6 +17,42 @@
 #define TICK_MS       250
 #define REFUSED_SHOWN 10              /* strangers told one by one ... */
 #define REFUSED_NS    (10 * NS_PER_S) /* ... in such a time */
+
+/* ---- parameter servers --------------------------------------------------- */
+
+/* "10.0.0.2" of "10.0.0.2:4711", "::1" of "[::1]:4711". */
+static void
+peer_host(const struct conn *c, char *to, size_t cap)
+{
+    const char *peer = conn_get_peer(c), *colon = strrchr(peer, ':');
+    size_t n = colon ? (size_t)(colon - peer) : strlen(peer);
+
+    if (n > 1 && *peer == '[' && peer[n - 1] == ']') {
+        peer++;
+        n -= 2;
+    }
+    str_printf(to, cap, "%.*s", (int)n, peer);
+}
+
+/* One on another machine listens where we see it, one on this machine where
+ * all workers can reach this one. */
+static int
+meet_server(struct server *s, struct conn *c, const struct msg_hello *hello,
+            struct err *err)
+{
+    char host[WIRE_HOST_CAP];
+    bool is_here, is_remote;
+
+    peer_host(c, host, sizeof host);
+    is_here = !strcmp(host, s->c.host);
+    is_remote = !is_here || s->c.remote_host;
+    return fleet_attach(s->fleet, c, hello,
+                        !is_here           ? host
+                        : s->c.remote_host ? s->c.remote_host
+                                           : s->c.host,
+                        is_remote ? !s->c.remote_insecure : s->c.tls_always,
+                        err);
+}
 
 /* ---- life ---------------------------------------------------------------- */
 
@@ -35,6 +72,8 @@ on_peer(void *ctx, struct conn *c, const struct msg_hello *hello,
 
     struct session *w;
 
+    if (hello->rank >= WIRE_SERVER_RANK)
+        return meet_server(s, c, hello, err);
     if (hello->rank >= s->n_sessions)
         return err_set(err, ERR_PROTO, "rank %u of %u workers", hello->rank,
                        s->n_sessions);
@@ -101,6 +140,7 @@ load_state(struct server *s, struct err *err)
     struct store_options store = {
         .n_slots = s->c.share ? s->n_sessions + SPARE_SLOTS : 0,
         .threads = s->c.threads,
+        .is_hollow = s->c.servers > 0,
     };
 
     if (ledger_init(&s->ledger, job, s->c.data, &store, err) != 0)
@@ -166,6 +206,12 @@ server_new(uv_loop_t *loop, const struct server_config *c, struct err *err)
     }
     if (load_state(s, err) != 0 || job_codec(c->job, &s->codec, err) != 0)
         goto fail;
+    if (c->servers > 0) {
+        s->fleet = fleet_new(s->ledger.store, s->t, c->servers,
+                             &server_fleet_handlers, s, err);
+        if (!s->fleet)
+            goto fail;
+    }
     hc = (struct host_config){.lib = c->policy,
                               .driver = &server_driver,
                               .ctx = s,
@@ -271,6 +317,7 @@ server_close(struct server *s)
     for (uint32_t i = 0; i < s->n_sessions; i++)
         if (s->session[i].conn)
             conn_close(s->session[i].conn, false);
+    fleet_close(s->fleet);
     watcher_close(s->watcher);
     s->watcher = NULL;
     keeper_close(s->keeper);
@@ -284,6 +331,7 @@ server_free(struct server *s)
     if (!s)
         return;
     host_free(s->host);
+    fleet_free(s->fleet);
     for (uint32_t i = 0; s->session && i < s->n_sessions; i++)
         session_release(&s->session[i]);
     ledger_release(&s->ledger);

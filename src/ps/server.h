@@ -31,6 +31,8 @@ struct server_starter {
                  const int shared[JOIN_FDS], struct err *err);
     /* Can the process of this rank share memory with this one? */
     bool (*is_here)(void *ctx, uint32_t rank);
+    /* Starts parameter server k, whose rank is WIRE_SERVER_RANK + k. */
+    int (*serve)(void *ctx, uint32_t k, struct err *err);
     /* A rank that is new in the run gets a place: "local", or a host. */
     int (*place)(void *ctx, uint32_t rank, const char *host, struct err *err);
     /* The process of the rank, if there is one, is to end now. */
@@ -59,6 +61,8 @@ struct server_config {
     struct log *log;
     bool share;               /* memory, with workers that are here; then the
                                * data set is shared, too (blob_share) */
+    uint32_t servers;         /* processes that hold the parameters; 0: this
+                               * one does.  Not with `share`. */
     unsigned threads;         /* for updates; 0 counts as 1 */
     int64_t start_timeout_ms; /* for a worker to become ready */
 };
@@ -73,7 +77,8 @@ void server_start_workers(struct server *s);
 
 /* The process of a worker has ended: `how` says so to people ("exit status 3",
  * "killed by signal 9 (Killed)"), `code` is the exit status of a run that ends
- * because of it. Expected after the worker was told to stop. */
+ * because of it. Expected after the worker was told to stop.  From rank
+ * WIRE_SERVER_RANK on it is that of a parameter server. */
 void server_worker_exited(struct server *s, uint32_t rank, uint32_t life,
                           enum err_code code, const char *how);
 

@@ -6,6 +6,7 @@
  *   emulate.c   what workers emulate, changed on demand
  *   session.c   frames of one worker
  *   transfer.c  its vectors on their way
+ *   served.c    the same where they go to parameter servers
  *   training.c  pushes, and what is due after each event
  *   verdict.c   pushes that are not to be trusted
  *   driver.c    actions of the policy
@@ -21,6 +22,7 @@
 #include "job/events.h"
 #include "policy/host.h"
 #include "policy/lib.h"
+#include "ps/fleet.h"
 #include "ps/guard.h"
 #include "ps/keeper.h"
 #include "ps/ledger.h"
@@ -60,7 +62,9 @@ struct session {
     struct params *pulled; /* what the process computes on in shared memory */
     struct pieces coming;  /* of the answer to its order ... */
     uint64_t answered;     /* ... which is this iteration */
-    struct msg_push told;  /* with the last one */
+    struct msg_push told;  /* with the last one ... */
+    bool pushed;           /* ... which has come, but perhaps not ... */
+    uint64_t ranges;       /* ... to all servers: to these, as bits */
     int64_t held_since_ns; /* push complete, or ready */
     int64_t ordered_ns;    /* when its order was sent */
 
@@ -111,6 +115,7 @@ struct server {
     struct watcher *watcher;
     struct feeder *feeder; /* of the data set */
     struct keeper *keeper;
+    struct fleet *fleet;     /* of parameter servers; NULL: there are none */
     struct session *session; /* [n_sessions]: ranks that there can be */
     uint32_t n_sessions;
     struct guard guard;
@@ -133,6 +138,7 @@ struct server {
     int64_t tick_ns;       /* the last one */
     int64_t excused_ns;    /* silence before this was our own fault */
     int64_t beat_ns;       /* when we last gave a sign of life */
+    bool concluded;        /* the final parameters are known */
     bool hasty;            /* interrupted: nothing more is evaluated */
     uint64_t n_given_back; /* mini-batches that came back to the queue */
 
@@ -177,6 +183,8 @@ int session_order(struct session *w, const struct host_release *how,
                   struct err *err);
 /* Memory for its next process, shared with it or not. */
 int session_prepare(struct session *w, bool share, struct err *err);
+/* Goes on with its push when all of that has come. */
+void session_complete(struct session *w);
 /* The same mini-batches again, on the newest parameters. */
 int session_repeat(struct session *w, struct err *err);
 /* Is a mini-batch left for it? */
@@ -207,6 +215,23 @@ int transfer_on_push(struct session *w, const struct frame_head *h, void **bulk,
  * w->push. */
 int transfer_take_push(struct session *w, const struct msg_push *m,
                        const struct frame_head *h, struct err *err);
+
+/* served.c: with parameter servers; without them nothing happens */
+extern const struct fleet_handlers server_fleet_handlers; /* the server */
+/* A worker that has connected is told where they are, when they are ready. */
+void served_tell(struct session *w);
+void served_order(const struct session *w, bool keep);
+void served_forget(const struct session *w);
+void served_add(const struct session *w, double weight);
+void served_commit(const struct server *s, double weight, double lr);
+/* All of its contribution is where it belongs. */
+bool served_is_whole(const struct session *w);
+/* The current parameters go to the watcher when they have come; all that a
+ * snapshot of a hollow store lacks, and then it goes to the keeper; the store
+ * is filled, and then server_filled. */
+int served_evaluate(struct server *s, int64_t now_ns, struct err *err);
+int served_save(struct server *s, struct snapshot *snapshot, struct err *err);
+int served_end(struct server *s, struct err *err);
 
 /* driver.c */
 extern const struct host_driver server_driver;
@@ -261,6 +286,8 @@ int server_failf(struct server *s, enum err_code code, const char *fmt, ...)
 void server_give_up(struct server *s, const struct err *why);
 /* why: early, for people; NULL: all epochs are done. */
 void server_begin_ending(struct server *s, const char *why);
+/* The final parameters have come back: they are told, evaluated and saved. */
+void server_filled(struct server *s);
 void server_check_over(struct server *s);
 void server_submit_snapshot(struct server *s, bool final);
 watcher_fn server_on_evaluated; /* ctx: the server */

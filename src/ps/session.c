@@ -31,8 +31,10 @@ session_attach(struct session *w, struct conn *c, const struct msg_hello *hello)
     w->sent = 0;
     w->fetched = false;
     w->coming = (struct pieces){0};
+    w->pushed = false;
     conn_set_handlers(c, &session_handlers, w);
     conn_set_limits(c, MAX_BODY, transfer_max_bulk(w->server));
+    served_tell(w);
 }
 
 void
@@ -74,7 +76,7 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
     case MSG_PUSH:
     case MSG_PIECE:
         /* one may still be on its way when the run ends */
-        if (!running && w->state != SESSION_STOPPING)
+        if ((!running || w->pushed) && w->state != SESSION_STOPPING)
             return out_of_place(h, err);
         if (h->type == MSG_PIECE)
             return transfer_on_body(w, h, body, bulk, err);
@@ -135,6 +137,17 @@ on_ready(struct session *w, const void *body, size_t n, struct err *err)
     return 0;
 }
 
+void
+session_complete(struct session *w)
+{
+    if (!w->pushed || !served_is_whole(w))
+        return;
+    w->pushed = false;
+    w->iterations++;
+    w->cuts = 0;
+    server_pushed(w->server, w);
+}
+
 static int
 on_push(struct session *w, const struct frame_head *h, const void *body,
         struct err *err)
@@ -155,9 +168,8 @@ on_push(struct session *w, const struct frame_head *h, const void *body,
     at_most(&w->told.pull_ns, w->server->made_ns);
     at_most(&w->told.push_hidden_ns, w->server->made_ns);
     at_most(&w->told.pull_hidden_ns, w->server->made_ns);
-    w->iterations++;
-    w->cuts = 0;
-    server_pushed(w->server, w);
+    w->pushed = true;
+    session_complete(w);
     return 0;
 }
 
@@ -291,14 +303,19 @@ let_go(struct session *w)
 }
 
 /* Puts the newest parameters into an order: names them when the worker can read
- * them where they are.  The reference is w->pulled or, for what is sent, the
- * result. */
+ * them where they are, or gets them from elsewhere.  The reference is w->pulled
+ * or, for what is sent, the result. */
 static struct params *
 pull(struct session *w, struct msg_order *m)
 {
-    struct params *p = store_ref(w->server->ledger.store);
+    struct params *p;
 
     let_go(w);
+    if (w->server->fleet) {
+        m->flags = MSG_ORDER_SERVED;
+        return NULL;
+    }
+    p = store_ref(w->server->ledger.store);
     if (!w->shared.base || w->has_link || p->slot == STORE_PRIVATE) {
         m->flags = transfer_flag(w);
         return p;
@@ -341,6 +358,7 @@ send_order(struct session *w, bool with_params, int64_t held_ns,
     r = buf_ok(&body, err);
     w->ordered_ns = clock_now_ns();
     transfer_expect(w);
+    served_order(w, !with_params);
     /* What cannot be sent is a lost connection: on_closed follows. */
     if (r != 0 || conn_is_closing(w->conn)) {
         if (sent)
@@ -452,6 +470,8 @@ int
 session_prepare(struct session *w, bool share, struct err *err)
 {
     let_go(w); /* by whoever had the rank before */
+    if (w->server->fleet)
+        return 0; /* nothing comes here */
     if (!share && w->push && !w->shared.base)
         return 0;
     /* New for each process: one that should be dead may still write. */

@@ -5,9 +5,24 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "ps/store_impl.h"
+#include "wire/frame.h"
 #include "wire/pieces.h"
 
 #include <assert.h>
+#include <unistd.h>
+
+#define MIN_THREADED ((size_t)1 << 18) /* floats */
+#define MAX_THREADS  4                 /* more do not add memory bandwidth */
+
+unsigned
+store_choose_threads(size_t n_floats)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (n_floats < MIN_THREADED || cpus < 2)
+        return 1;
+    return cpus < MAX_THREADS ? (unsigned)cpus : MAX_THREADS;
+}
 
 static size_t
 stride(const struct store *s)
@@ -65,6 +80,7 @@ store_new(const struct segtab *t, const struct optim_config *o,
         return NULL;
     }
     s->t = t;
+    s->is_hollow = options->is_hollow;
     s->shared = SHM_NONE;
     s->optim = optim_new(o, t, err);
     if (!s->optim)
@@ -162,6 +178,17 @@ store_unref(struct params *p)
     s->spare = p;
 }
 
+uint64_t
+store_get_sum(struct params *p, const struct piece *x)
+{
+    size_t k = x->first / PIECE_MAX;
+
+    if (k == p->n_sums)
+        p->sum[p->n_sums++] =
+            wire_hash(p->v + x->first, x->count * sizeof *p->v);
+    return p->sum[k];
+}
+
 /* One that others can read where it is, if there is any: there are private ones
  * when many vectors were in use at some time. */
 static struct params *
@@ -211,7 +238,7 @@ store_publish(struct store *s, struct params *p)
 int
 store_let_go(struct store *s, const float *push, struct err *err)
 {
-    for (size_t i = 0; i < s->n_added; i++)
+    for (size_t i = 0; i < s->n_added && !s->is_hollow; i++)
         if (s->added[i].push == push)
             return store_settle(s, err);
     return 0;
@@ -254,4 +281,34 @@ store_discard(struct store *s)
     s->n_added = 0;
     s->is_summed = false;
     s->weight_sum = 0.0;
+}
+
+/* ---- without the numbers ------------------------------------------------- */
+
+bool
+store_is_hollow(const struct store *s)
+{
+    return s->is_hollow;
+}
+
+struct params *
+store_blank(struct store *s)
+{
+    struct params *p = take_spare(s);
+
+    if (!p && !(p = params_new(s)))
+        return NULL;
+    p->refs = 1;
+    p->next = NULL;
+    p->version = s->now->version;
+    p->n_sums = 0;
+    return p;
+}
+
+void
+store_fill(struct store *s)
+{
+    if (s->is_hollow)
+        store_discard(s);
+    s->is_hollow = false;
 }

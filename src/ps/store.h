@@ -19,6 +19,7 @@
 #include <stdint.h>
 
 struct err;
+struct piece;
 struct store;
 
 #define STORE_PRIVATE UINT32_MAX
@@ -42,7 +43,14 @@ struct store_options {
      * no such memory (store_get_fd).  0: none do. */
     uint32_t n_slots;
     unsigned threads; /* that an update is divided among; 0 counts as 1 */
+    /* Parameter servers do the work: updates are counted, never computed, and
+     * the numbers stay what store_edit has made them. */
+    bool is_hollow;
 };
+
+/* For an update of so many floats on this machine: one of few is over before
+ * another thread is awake. */
+unsigned store_choose_threads(size_t n_floats);
 
 /* Table and configuration are borrowed.  The parameters are zero at first: see
  * store_edit. */
@@ -66,6 +74,19 @@ const float *store_peek(const struct store *s);
 /* The descriptor of the shared memory, to be inherited; -1: there is none.
  * A slot begins every shm_stride(bytes of a vector). */
 int store_get_fd(const struct store *s);
+
+/* wire_hash of a piece of published parameters, computed once for all who get
+ * it.  They are cut alike, and nobody asks for one before those that precede
+ * it. */
+uint64_t store_get_sum(struct params *p, const struct piece *x);
+
+/* A hollow store's: a vector for the numbers of the current version, which
+ * somebody else has; NULL: out of memory. */
+bool store_is_hollow(const struct store *s);
+struct params *store_blank(struct store *s);
+/* The numbers have come back, into store_edit and the planes of the optimizer:
+ * a store like any other from now on. */
+void store_fill(struct store *s);
 
 /* accumulator += weight * push; kind is EBSP_PUSH_*; kinds do not mix.  The
  * push is read at the commit: it stays as it is until then, or until

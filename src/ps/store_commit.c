@@ -197,6 +197,16 @@ update(struct store *s, struct pass *p, double lr)
     pass_run(p);
 }
 
+/* What others have computed is counted. */
+static void
+commit_elsewhere(struct store *s)
+{
+    if (s->kind == EBSP_PUSH_GRADIENT)
+        optim_set_count(s->optim, optim_get_count(s->optim) + 1);
+    s->now->version++;
+    store_discard(s);
+}
+
 int
 store_commit(struct store *s, double weight, double lr, struct err *err)
 {
@@ -205,6 +215,10 @@ store_commit(struct store *s, double weight, double lr, struct err *err)
 
     if (s->n_added == 0 && !s->is_summed)
         return err_set(err, ERR_POLICY, "nothing to commit");
+    if (s->is_hollow) {
+        commit_elsewhere(s);
+        return 0;
+    }
     if (s->kind == EBSP_PUSH_GRADIENT && optim_is_clipping_norm(s->optim) &&
         store_settle(s, err) != 0)
         return -1;

@@ -16,6 +16,7 @@ struct added {
 
 struct store {
     const struct segtab *t;
+    bool is_hollow; /* counts only */
     struct optim *optim;
     struct crew *crew; /* NULL: no threads */
     struct shm shared; /* slots of published vectors */

@@ -128,6 +128,28 @@ worker_json(const struct session *w)
         (int)w->rejoins, "bad_pushes", (int)w->bad_pushes);
 }
 
+/* null: this process held the parameters. */
+static json_t *
+servers_json(const struct server *s)
+{
+    uint32_t n = fleet_get_size(s->fleet);
+    json_t *v = n ? json_array() : json_null();
+
+    for (uint32_t k = 0; k < n; k++) {
+        struct fleet_server m;
+
+        fleet_get_server(s->fleet, k, &m);
+        json_array_append_new(
+            v, json_pack("{s:s, s:s, s:I, s:f, s:I, s:I}", "host", m.host,
+                         "address", m.address, "bytes",
+                         (json_int_t)(m.range.count * sizeof(float)), "share",
+                         (double)m.range.count / (double)s->t->n_floats,
+                         "bytes_received", (json_int_t)m.received, "bytes_sent",
+                         (json_int_t)m.sent));
+    }
+    return v;
+}
+
 static json_t *
 histogram_json(const uint64_t bins[HOST_HISTOGRAM])
 {
@@ -204,6 +226,7 @@ fill(const struct server *s, json_t *v)
     PUT("waiting_share", number(st.waiting_share));
     PUT("bytes_pushed", INT(sums.bytes_pushed));
     PUT("bytes_pulled", INT(sums.bytes_pulled));
+    PUT("servers", servers_json(s));
     PUT("params_hash", json_string(hash));
     PUT("resumed", s->c.resume ? json_true() : json_false());
     PUT("checkpoint", s->checkpoint ? json_text(s->checkpoint) : json_null());

@@ -36,18 +36,10 @@ on_sent(void *ctx, int status)
     store_unref(ctx);
 }
 
-/* Once for all workers that get this version.  They are cut alike, from their
- * beginning on, so nobody asks for one before those that precede it. */
 static uint64_t
 get_sum(void *ctx, const struct piece *x)
 {
-    struct params *p = ctx;
-    size_t k = x->first / PIECE_MAX;
-
-    if (k == p->n_sums)
-        p->sum[p->n_sums++] =
-            wire_hash(p->v + x->first, x->count * sizeof *p->v);
-    return p->sum[k];
+    return store_get_sum(ctx, x);
 }
 
 int
@@ -100,14 +92,20 @@ transfer_max_bulk(const struct server *s)
 {
     uint64_t plain = (uint64_t)s->t->n_floats * sizeof(float);
 
+    if (s->fleet)
+        return 0;
     return packed_bound(s) > plain ? packed_bound(s) : plain;
 }
 
 void
 transfer_expect(struct session *w)
 {
+    bool elsewhere = is_packed(w) || w->server->fleet;
+
     w->answered = w->share.iteration;
-    pieces_begin(&w->coming, is_packed(w) ? 0 : n_floats(w), true);
+    w->pushed = false;
+    w->ranges = 0;
+    pieces_begin(&w->coming, elsewhere ? 0 : n_floats(w), true);
 }
 
 int
@@ -117,7 +115,7 @@ transfer_on_push(struct session *w, const struct frame_head *h, void **bulk,
     uint64_t most = n_floats(w) * sizeof *w->push, least = most;
 
     if (h->bulk_len == 0)
-        return 0; /* it is there already */
+        return 0; /* it is there already, or goes elsewhere */
     if (is_packed(w)) {
         most = packed_bound(w->server);
         least = 1;
@@ -195,7 +193,8 @@ transfer_take_push(struct session *w, const struct msg_push *m,
                    const struct frame_head *h, struct err *err)
 {
     if ((m->flags == MSG_PUSH_BULK) != (h->bulk_len > 0) ||
-        (m->flags == MSG_PUSH_SHARED && !w->shared.base))
+        (m->flags == MSG_PUSH_SHARED && !w->shared.base) ||
+        (m->flags == MSG_PUSH_SERVED) != (w->server->fleet != NULL))
         return err_set(err, ERR_PROTO, "PUSH: flags and bulk disagree");
     if (m->flags == MSG_PUSH_PIECES ? !pieces_is_whole(&w->coming)
                                     : w->coming.done > 0)

@@ -265,6 +265,8 @@ server_on_tick(uv_timer_t *t)
     events_flush(s->c.events);
     server_tell_refused(s, now);
     give_sign_of_life(s, now);
+    fleet_tick(s->fleet, now, s->excused_ns, server_faults(s)->silence.most_ns,
+               s->c.start_timeout_ms * (NS_PER_S / 1000));
     for (uint32_t i = 0; i < s->n_sessions && s->phase != SERVER_OVER; i++)
         check_session(s, &s->session[i], now);
     server_settle(s);

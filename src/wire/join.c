@@ -70,7 +70,7 @@ join_is_greeting(const char *line, uint32_t *protocol,
     return true;
 }
 
-static const char *const tasks[] = {"train", "probe", NULL};
+static const char *const tasks[] = {"train", "probe", "serve", NULL};
 
 /* ---- what to join -------------------------------------------------------- */
 
@@ -109,17 +109,17 @@ join_encode(const struct join *j, struct buf *to, struct err *err)
 
     key_to_hex(hex, j->key);
     snprintf(data, sizeof data, "%016" PRIx64, j->data_hash);
-    v = json_pack("{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f,"
-                  " s:f, s:b, s:b, s:I, s:b, s:s*, s:s*, s:s*, s:s*}",
-                  "task", tasks[j->task], "host", j->host, "port", (int)j->port,
-                  "rank", (json_int_t)j->rank, "life", (json_int_t)j->life,
-                  "tls", (int)j->tls, "key", hex, "threads",
-                  (json_int_t)j->threads, "job_dir", j->job_dir, "job", j->job,
-                  "pace_ms", j->pace_ms, "age_ms", j->age_ms, "shared",
-                  (int)j->shared, "echo", (int)j->echo, "seed",
-                  (json_int_t)j->seed, "push_data", (int)j->push_data, "slow",
-                  j->slow, "net", j->net, "data_dir", j->data_dir, "data_hash",
-                  j->push_data || j->shared ? data : NULL);
+    v = json_pack(
+        "{s:s, s:s, s:i, s:I, s:I, s:b, s:s, s:I, s:s, s:s, s:f,"
+        " s:f, s:b, s:b, s:b, s:I, s:b, s:s*, s:s*, s:s*, s:s*}",
+        "task", tasks[j->task], "host", j->host, "port", (int)j->port, "rank",
+        (json_int_t)j->rank, "life", (json_int_t)j->life, "tls", (int)j->tls,
+        "key", hex, "threads", (json_int_t)j->threads, "job_dir", j->job_dir,
+        "job", j->job, "pace_ms", j->pace_ms, "age_ms", j->age_ms, "shared",
+        (int)j->shared, "served", (int)j->served, "echo", (int)j->echo, "seed",
+        (json_int_t)j->seed, "push_data", (int)j->push_data, "slow", j->slow,
+        "net", j->net, "data_dir", j->data_dir, "data_hash",
+        j->push_data || j->shared ? data : NULL);
     explicit_bzero(hex, sizeof hex);
     r = v ? json_dump(v, 0, &text, err) : err_nomem(err);
     json_decref(v);
@@ -199,7 +199,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
 
     if (jcur_enum_or(root, "task", tasks, &task, err) != 0 ||
         copy(root, "host", &j->host, err) != 0 ||
-        jcur_int(root, "port", task == JOIN_TRAIN, 65535, &port, err) != 0 ||
+        jcur_int(root, "port", task != JOIN_PROBE, 65535, &port, err) != 0 ||
         jcur_int(root, "rank", 0, UINT32_MAX - 1, &rank, err) != 0 ||
         jcur_int(root, "life", 0, UINT32_MAX, &life, err) != 0 ||
         jcur_bool_or(root, "tls", &j->tls, err) != 0 ||
@@ -211,6 +211,7 @@ read_fields(struct join *j, const struct jcur *root, struct err *err)
          copy(root, "data_dir", &j->data_dir, err) != 0) ||
         jcur_bool_or(root, "push_data", &j->push_data, err) != 0 ||
         jcur_bool_or(root, "shared", &j->shared, err) != 0 ||
+        jcur_bool_or(root, "served", &j->served, err) != 0 ||
         read_hash(j, root, err) != 0 ||
         jcur_bool_or(root, "echo", &j->echo, err) != 0 ||
         read_emulation(j, root, err) != 0)

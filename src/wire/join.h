@@ -24,7 +24,8 @@ struct err;
 /* What the process is started for. */
 enum join_task {
     JOIN_TRAIN,
-    JOIN_PROBE /* answers questions about its machine (worker/probe.h) */
+    JOIN_PROBE, /* answers questions about its machine (worker/probe.h) */
+    JOIN_SERVE  /* holds a range of the parameters (serve/serve.h) */
 };
 
 /* How every line begins that a process which was started for JOIN_PROBE says
@@ -55,8 +56,9 @@ struct join {
      * contributions as JOIN_FD_PUSH, the data set with data_hash as
      * JOIN_FD_DATA. */
     bool shared;
-    bool echo; /* answers orders without computing: what is left of a run
-                * is what is measured */
+    bool served; /* parameters come from servers, which SERVERS names */
+    bool echo;   /* answers orders without computing: what is left of a run
+                  * is what is measured */
     /* What it emulates (job/emulation.h): a SPEED, or NULL; an iteration takes
      * at least pace times its factor; a LINK, or NULL; what seeds both; for how
      * long the run has been there. */

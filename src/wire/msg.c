@@ -29,6 +29,12 @@ static const char *const names[] = {
     [MSG_DATA] = "DATA",
     [MSG_PIECE] = "PIECE",
     [MSG_EMULATE] = "EMULATE",
+    [MSG_SERVE] = "SERVE",
+    [MSG_SERVING] = "SERVING",
+    [MSG_SERVERS] = "SERVERS",
+    [MSG_COMMAND] = "COMMAND",
+    [MSG_HAVE] = "HAVE",
+    [MSG_OPEN] = "OPEN",
 };
 
 const char *
@@ -338,7 +344,7 @@ msg_get_order(struct msg_order *m, const void *p, size_t n, struct err *err)
     m->flags = rd_u32(&in.r);
     if (in_wrong(&in,
                  m->flags & ~(uint32_t)(MSG_ORDER_PARAMS | MSG_ORDER_SHARED |
-                                        MSG_ORDER_PIECES)))
+                                        MSG_ORDER_PIECES | MSG_ORDER_SERVED)))
         err_set(err, ERR_PROTO, "ORDER: unknown bits in flags %#" PRIx32,
                 m->flags);
     m->contribution = in_u32(&in, "contribution", 0, EBSP_PUSH_MODEL);
@@ -382,7 +388,7 @@ msg_get_push(struct msg_push *m, const void *p, size_t n, struct err *err)
     m->samples = in_u64(&in, "samples", 1, INT64_MAX);
     m->correct = in_u64(&in, "correct", 0, m->samples);
     m->n_steps = in_u32(&in, "n_steps", 1, WIRE_MAX_STEPS);
-    m->flags = in_u32(&in, "flags", 0, MSG_PUSH_PIECES);
+    m->flags = in_u32(&in, "flags", 0, MSG_PUSH_SERVED);
     m->loss = rd_f64(&in.r); /* whatever came out of the network */
     m->norm = rd_f64(&in.r);
     if (in_wrong(&in, m->norm < 0))

@@ -40,7 +40,13 @@ enum msg_type {
     MSG_DATA,
     MSG_PIECE,
     MSG_EMULATE,
-    MSG_LAST = MSG_EMULATE
+    MSG_SERVE, /* from here on: msg_servers.h */
+    MSG_SERVING,
+    MSG_SERVERS,
+    MSG_COMMAND,
+    MSG_HAVE,
+    MSG_OPEN,
+    MSG_LAST = MSG_OPEN
 };
 const char *msg_name(uint16_t type); /* "ORDER"; "?" when unknown */
 
@@ -88,7 +94,8 @@ struct msg_cursor {
 enum {
     MSG_ORDER_PARAMS = 1u << 0, /* bulk holds the parameters */
     MSG_ORDER_SHARED = 1u << 1, /* they are in `slot` of the shared memory */
-    MSG_ORDER_PIECES = 1u << 2 /* they follow in pieces, the first ones first */
+    MSG_ORDER_PIECES = 1u << 2, /* they follow in pieces, the first first */
+    MSG_ORDER_SERVED = 1u << 3  /* parameter servers send them */
 };
 
 struct msg_order {
@@ -107,7 +114,8 @@ struct msg_order {
 enum {
     MSG_PUSH_BULK,
     MSG_PUSH_SHARED, /* in shared memory, where the coordinator reads it */
-    MSG_PUSH_PIECES  /* it has come in pieces, the last ones first */
+    MSG_PUSH_PIECES, /* it has come in pieces, the last ones first */
+    MSG_PUSH_SERVED  /* it goes to parameter servers */
 };
 
 struct msg_push {

@@ -81,15 +81,21 @@ choose_params(struct worker *w, const struct frame_head *h,
     bool shared = o->flags & MSG_ORDER_SHARED;
     bool bulk = o->flags & MSG_ORDER_PARAMS;
     bool pieces = o->flags & MSG_ORDER_PIECES;
+    bool served = o->flags & MSG_ORDER_SERVED;
     struct compute *c = thinker_get_compute(w->thinker);
 
-    if (bulk != (h->bulk_len > 0) || bulk + shared + pieces > 1)
+    if (bulk != (h->bulk_len > 0) || bulk + shared + pieces + served > 1 ||
+        (w->join.served ? bulk || shared || pieces : served))
         return err_set(err, ERR_PROTO, "ORDER: flags and bulk disagree");
     if (shared)
         return compute_use_slot(c, o->slot, err);
     if (pieces) {
         w->params = compute_own(c, err);
         pieces_begin(&w->coming, c->t->n_floats, false);
+        return w->params ? 0 : -1;
+    }
+    if (served) {
+        w->params = compute_own(c, err);
         return w->params ? 0 : -1;
     }
     if (!c->params)
@@ -105,6 +111,7 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
 {
     int64_t first = conn_get_frame_start(c), idle;
     struct msg_order order;
+    size_t have;
 
     w->coming = (struct pieces){0};
     if (w->leaving) /* we hear of its end after the answer to it */
@@ -136,7 +143,11 @@ on_order(struct worker *w, struct conn *c, const struct frame_head *h,
     w->total.pull_ns += w->pull_ns;
     w->given = false;
     w->leaving_ns = 0;
-    thinker_order(w->thinker, &order, w->coming.n ? 0 : SIZE_MAX);
+    if (w->join.served)
+        have = parts_begin(w, !(order.flags & MSG_ORDER_SERVED));
+    else
+        have = w->coming.n ? 0 : SIZE_MAX;
+    thinker_order(w->thinker, &order, have);
     return 0;
 }
 
@@ -168,6 +179,8 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
         if (w->fetch)
             fetch_on_frame(w->fetch, h);
         return 0;
+    case MSG_SERVERS:
+        return parts_on_servers(w, body, h->body_len, err);
     case MSG_EMULATE:
         return worker_on_emulate(w, body, h->body_len, err);
     case MSG_STOP:

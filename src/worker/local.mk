@@ -6,6 +6,7 @@ libebsp_a_SOURCES += \
 	src/worker/greet.c src/worker/greet.h \
 	src/worker/hear.c \
 	src/worker/pack.c src/worker/pack.h \
+	src/worker/parts.c \
 	src/worker/probe.c src/worker/probe.h src/worker/probe_impl.h \
 	src/worker/probe_link.c \
 	src/worker/probe_machine.c \

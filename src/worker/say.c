@@ -41,10 +41,19 @@ say(struct worker *w, uint16_t type, struct buf *body, const void *bulk,
 void
 worker_say_ready(struct worker *w)
 {
-    struct compute *c = thinker_get_compute(w->thinker);
+    struct compute *c;
     struct buf body = BUF_INIT(256);
+    struct err err = ERR_INIT;
     struct msg_ready m;
 
+    if (!w->conn || w->ready || !w->thinker || thinker_is_busy(w->thinker) ||
+        !parts_are_ready(w))
+        return;
+    if (parts_check(w, &err) != 0) {
+        worker_fail(w, &err);
+        return;
+    }
+    c = thinker_get_compute(w->thinker);
     compute_forget(c); /* its last order may be lost: computed or not */
     w->push_sent_ns = clock_now_ns();
     if (w->ready_ns == 0)
@@ -61,16 +70,21 @@ worker_say_ready(struct worker *w)
     say(w, MSG_READY, &body, NULL, 0, NULL);
 }
 
+void
+worker_push_is_sent(struct worker *w)
+{
+    w->push_sent_ns = clock_now_ns();
+    w->push_ns = w->push_sent_ns - w->push_start_ns;
+    w->total.push_ns += w->push_ns;
+}
+
 static void
 on_push_sent(void *ctx, int status)
 {
     struct worker *w = ctx;
 
-    if (status != 0)
-        return; /* on_closed follows */
-    w->push_sent_ns = clock_now_ns();
-    w->push_ns = w->push_sent_ns - w->push_start_ns;
-    w->total.push_ns += w->push_ns;
+    if (status == 0 && !w->join.served) /* else on_closed, or parts.c */
+        worker_push_is_sent(w);
 }
 
 static void
@@ -128,8 +142,12 @@ worker_say_pieces(struct worker *w)
     const float *v;
     size_t n = thinker_get_final(w->thinker, &v);
 
-    if (n > 0 && w->ready && !w->ending && !w->given &&
-        !conn_is_closing(w->conn))
+    if (n == 0 || !w->ready || w->ending || w->given ||
+        conn_is_closing(w->conn))
+        return;
+    if (w->join.served)
+        parts_push(w, v, n, false);
+    else
         send_pieces(w, v, n);
 }
 
@@ -154,7 +172,8 @@ account(struct worker *w)
     moved = w->pulled_ns - w->ordered_ns;
     m->pull_hidden_ns = moved > m->pull_ns ? moved - m->pull_ns : 0;
     m->push_hidden_ns = w->push_hidden_ns;
-    w->push_hidden_ns = w->leaving
+    w->push_hidden_ns = w->join.served ? parts_get_busy_ns(w, w->push_start_ns)
+                        : w->leaving
                             ? delivery_get_busy_ns(w->leaving, w->push_start_ns)
                             : w->leaving_ns;
     w->total.pull_hidden_ns += m->pull_hidden_ns;
@@ -172,7 +191,11 @@ worker_say_push(struct worker *w)
 
     w->push = *thinker_get_result(w->thinker, &push);
     account(w);
-    if (shared) {
+    if (w->join.served) {
+        w->push.flags = MSG_PUSH_SERVED;
+        send_push(w, NULL, 0);
+        parts_push(w, push, n / sizeof *push, true);
+    } else if (shared) {
         w->push.flags = MSG_PUSH_SHARED;
         send_push(w, NULL, 0);
     } else if (c->packer.n_bytes > 0) {

@@ -8,6 +8,7 @@
 #include "base/clock.h"
 #include "base/err.h"
 #include "base/mem.h"
+#include "serve/serve.h"
 #include "worker/greet.h"
 #include "worker/probe.h"
 #include "worker/worker_impl.h"
@@ -40,6 +41,7 @@ worker_end(struct worker *w, const struct err *why)
     fetch_close(w->fetch);
     if (w->leaving)
         delivery_stop(w->leaving);
+    parts_detach(w);
     if (w->conn)
         conn_close(w->conn, true);
 }
@@ -58,10 +60,10 @@ on_thought(void *ctx)
         return;
     if (failed->code != ERR_OK)
         worker_fail(w, failed);
-    else if (w->conn && !w->ready)
-        worker_say_ready(w);
-    else if (w->conn)
+    else if (w->ready)
         worker_say_push(w);
+    else
+        worker_say_ready(w);
 }
 
 static void
@@ -137,6 +139,7 @@ worker_cut(struct worker *w, const struct err *why)
     w->coming = (struct pieces){0};
     if (w->leaving)
         delivery_stop(w->leaving);
+    parts_detach(w);
     if (w->thinker)
         thinker_starve(w->thinker);
     if (w->lost_ns == 0) {
@@ -181,7 +184,7 @@ on_connected(void *ctx, struct conn *c, const struct err *why)
         fetch_resume(w->fetch);
     } else if (!w->thinker) {
         set_up(w);
-    } else if (!thinker_is_busy(w->thinker)) {
+    } else {
         worker_say_ready(w);
     }
 }
@@ -228,6 +231,8 @@ check_coordinator(struct worker *w, int64_t now)
         heard = w->excused_ns;
     if (now - heard > habit_limit_ns(&w->silence, b))
         conn_close(w->conn, false);
+    else
+        parts_watch(w, now, b->most_ns);
 }
 
 static void
@@ -303,10 +308,12 @@ worker_run(bool *computing, struct err *err)
         return -1;
     }
     w->zero_ns = clock_now_ns() - (int64_t)(w->join.age_ms * 1e6);
-    r = w->join.task == JOIN_PROBE ? probe_run(&w->join, err)
-                                   : talk(w, computing, err);
+    r = w->join.task == JOIN_PROBE   ? probe_run(&w->join, err)
+        : w->join.task == JOIN_SERVE ? serve_run(&w->join, err)
+                                     : talk(w, computing, err);
     if (*computing) /* everything is still in use */
         return r;
+    parts_free(w);
     join_release(&w->join);
     mem_free(w);
     return r;

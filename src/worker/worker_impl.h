@@ -1,7 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* What the files of the talking thread share: worker.c (life, connections),
- * say.c (frames to the coordinator), hear.c (frames from it), retune.c (what
- * is emulated). */
+ * say.c (frames to the coordinator), hear.c (frames from it), parts.c (those
+ * to and from parameter servers), retune.c (what is emulated). */
 #ifndef EBSP_WORKER_WORKER_IMPL_H
 #define EBSP_WORKER_WORKER_IMPL_H
 
@@ -11,6 +11,7 @@
 #include "io/deliver.h"
 #include "io/loop.h"
 #include "wire/join.h"
+#include "wire/msg_servers.h"
 #include "worker/fetch.h"
 #include "worker/thinker.h"
 
@@ -33,6 +34,7 @@ struct worker {
     uint64_t iteration; /* of the last order */
     struct habit silence;
 
+    struct parts *parts;  /* parameter servers; NULL: none are known */
     struct pieces coming; /* parameters of the last order ... */
     float *params;        /* ... and where they belong */
     /* The contribution: its pieces, while some are not sent; all were given to
@@ -64,8 +66,29 @@ void worker_end(struct worker *w, const struct err *why);
 /* The connection is gone: tries to come back, or ends. */
 void worker_cut(struct worker *w, const struct err *why);
 
+/* parts.c */
+/* SERVERS: connects to them. */
+int parts_on_servers(struct worker *w, const void *body, size_t n,
+                     struct err *err);
+/* All are connected, or there are none. */
+bool parts_are_ready(const struct worker *w);
+/* After the set-up: do they hold what the network has? */
+int parts_check(const struct worker *w, struct err *err);
+void parts_detach(struct worker *w);
+void parts_free(struct worker *w);
+/* On each beat: those that are silent for too long are lost. */
+void parts_watch(struct worker *w, int64_t now_ns, int64_t limit_ns);
+/* An order has come: so many of its parameters are there already. */
+size_t parts_begin(struct worker *w, bool keep);
+/* The last n floats of the contribution can be sent; complete: all can. */
+void parts_push(struct worker *w, const float *v, size_t n, bool complete);
+/* For how long, up to now_ns, some of it was on its way to a server. */
+int64_t parts_get_busy_ns(const struct worker *w, int64_t now_ns);
+
 /* say.c */
+void worker_push_is_sent(struct worker *w);                /* for the account */
 void worker_fail(struct worker *w, const struct err *why); /* tells, ends */
+/* Once all that it takes is there. */
 void worker_say_ready(struct worker *w);
 void worker_say_push(struct worker *w);
 /* While it computes: those pieces of the contribution that are final. */

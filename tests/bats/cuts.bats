@@ -154,6 +154,7 @@ wide() {
     # 12 iterations of each worker, 1.1 MB each way
     survives "a.0 up reset at $(between 2000000 3000000)" \
         "b.0 down reset at $(between 2000000 3000000)" \
-        "b.1 up corrupt at $(between 300000 1000000)" -- --insecure
+        "b.1 up corrupt at $(between 300000 1000000)" -- \
+        --insecure --servers 0
     came_back
 }

@@ -89,7 +89,7 @@ reached() {
     expect 0 train j.json -r run -q
     json run/job.json '.origin | to_entries[] | select(.value == "default" and
         .key != "data_dir") | .key' >keys
-    [ "$(wc -l <keys)" -eq 12 ]
+    [ "$(wc -l <keys)" -eq 13 ]
     while read -r key; do
         value=$(json run/job.json ".$key")
         job_keys page "$page" | grep -q "^job $key .* default $value$" || {

@@ -2,7 +2,7 @@
 /* The body of a message: the first byte says of which type, the rest is it. */
 #include "base/buf.h"
 #include "base/err.h"
-#include "wire/msg.h"
+#include "wire/msg_servers.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -81,6 +81,24 @@ LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
         break;
     case MSG_EMULATE:
         TRY(emulate);
+        break;
+    case MSG_SERVE:
+        TRY(serve);
+        break;
+    case MSG_SERVING:
+        TRY(serving);
+        break;
+    case MSG_SERVERS:
+        TRY(servers);
+        break;
+    case MSG_COMMAND:
+        TRY(command);
+        break;
+    case MSG_HAVE:
+        TRY(have);
+        break;
+    case MSG_OPEN:
+        TRY(open);
         break;
     default:
         return 0;

@@ -9,7 +9,8 @@
 # ABI, `plugins` the pure libraries below plugins/ (zipline).  A name with a
 # slash is one header: virtual-time training takes the worker's step and the
 # server's accounts, nothing else of those rooms; a job reads the numbers of an
-# emulated link, which know of no socket.  A study is a matrix of runs, of which
+# emulated link, which know of no socket.  A parameter server has the store of
+# ps, and begins its life as a worker does.  A study is a matrix of runs, of which
 # the simulator makes the virtual ones: sim lies below it, not beside it.
 rooms='
 base
@@ -21,7 +22,8 @@ data    base nn
 policy  base ebsp
 job     base nn codec data policy io/link.h
 ps      base wire io nn codec data policy job ebsp
-worker  base wire io nn codec data job
+serve   base wire io nn job ps/store.h
+worker  base wire io nn codec data job serve/serve.h
 launch  base wire io
 sim     base nn codec data policy job ebsp wire worker/compute.h ps/ledger.h
 study   base nn data policy job sim io/link.h ebsp
