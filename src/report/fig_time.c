@@ -33,7 +33,10 @@ table(struct page *p, const struct account *a)
 {
     char text[HTML_NUMBER];
 
-    html_data(p, a->has_summary
+    html_data(p, json_is_true(json_object_get(a->summary.root, "resumed"))
+                     ? "As each worker has measured it since the run was "
+                       "resumed; the parts sum up to its wall time."
+                 : a->has_summary
                      ? "As each worker has measured it; the parts sum up to "
                        "its wall time."
                      : "Added up from the events, as there is no summary yet: "
