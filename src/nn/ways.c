@@ -44,7 +44,7 @@ read_layer(const char **text, const struct layer *l, struct layer_ways *to,
            struct err *err)
 {
     const char *word, *letter;
-    size_t n = next_word(text, &word);
+    size_t n = next_word(text, &word), len = n;
 
     for (size_t i = 0; n == N_PASSES && i < N_PASSES; i++) {
         letter = memchr(letters, word[i], N_WAYS);
@@ -58,7 +58,7 @@ read_layer(const char **text, const struct layer *l, struct layer_ways *to,
                : err_set(err, ERR_CONFIG,
                          "expected three of the letters %s for \"%s\", got "
                          "\"%.*s\"",
-                         letters, l->name, (int)strcspn(word, " ") % 32, word);
+                         letters, l->name, (int)(len < 32 ? len : 32), word);
 }
 
 int

@@ -58,6 +58,7 @@ text_is_checked(void)
         "nchw ddd", "nhwc ddd ddx ", "nhwc ddd dddd", "nhwc ddd ddd ddd",
     };
     struct job j = new_job(1, "");
+    struct err e = ERR_INIT;
     char was[64], now[64];
     int bad = 0;
 
@@ -68,14 +69,17 @@ text_is_checked(void)
     ways_of(j.graph, was);
     is_str(was, "nhwc dwo odd", "ways are what was set");
     for (size_t i = 0; i < ARRAY_LEN(wrong); i++) {
-        struct err e = ERR_INIT;
-
+        err_clear(&e);
         bad +=
             graph_set_ways(j.graph, wrong[i], &e) == 0 || e.code != ERR_CONFIG;
         ways_of(j.graph, now);
         bad += strcmp(was, now) != 0;
     }
     is_int(bad, 0, "wrong texts are refused and change nothing");
+    err_clear(&e);
+    (void)graph_set_ways(j.graph, "nhwc ddd xxxxxxxxxxxxxxxxxxxxxxxxxxxxxxxx",
+                         &e);
+    ok(strstr(e.text, "got \"xxxxxxxx"), "long words are shown, not whole");
     job_release(&j);
 }
 
