@@ -61,10 +61,15 @@ tell(struct session *w, struct err *err)
     return r;
 }
 
-int
-server_tell_emulation(struct session *w, struct err *err)
+void
+server_tell_emulation(struct session *w)
 {
-    return w->n_emulations == w->server->n_emulations ? 0 : tell(w, err);
+    struct server *s = w->server;
+    struct err err = ERR_INIT;
+
+    if (w->n_emulations != s->n_emulations && tell(w, &err) != 0)
+        log_warn(s->c.log, "server", "worker %u emulates as before: %s",
+                 w->rank, err.text);
 }
 
 /* Who is not there is told when it comes. */

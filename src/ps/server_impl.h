@@ -257,7 +257,7 @@ void server_judge_parked(struct server *s);
 /* emulate.c: is the rank to have a link (what cannot be known is none)? */
 bool server_has_link(const struct server *s, uint32_t rank);
 /* What has changed since its process was told. */
-int server_tell_emulation(struct session *w, struct err *err);
+void server_tell_emulation(struct session *w);
 
 /* members.c */
 void server_session_ready(struct server *s, struct session *w);
