@@ -17,6 +17,8 @@
     "\"train\": 8, \"test\": 1}, \"batch\": 1, "                               \
     "\"optimizer\": {\"type\": \"sgd\", \"lr\": 0.01}, \"workers\": 1}"
 
+#define PUSHES 5
+
 struct scene {
     struct world world;
     struct worker w;
@@ -89,7 +91,8 @@ on_frame(void *ctx, struct conn *c, const struct frame_head *h,
     s->n_ready += first;
     if (h->type == MSG_PUSH || first)
         pieces_begin(&s->coming, s->n, true);
-    if (first || (h->type == MSG_PUSH && !(s->hasty && s->n_pushes == 1))) {
+    if (first || (h->type == MSG_PUSH && s->n_pushes < PUSHES &&
+                  !(s->hasty && s->n_pushes == 1))) {
         order(&b, s->n_pushes + 1, first ? MSG_ORDER_PARAMS : 0);
         r = conn_send(c, MSG_ORDER, b.data, b.len, first ? s->params : NULL,
                       first ? s->n * sizeof *s->params : 0, NULL, NULL, err);
@@ -187,7 +190,6 @@ begin(struct scene *s)
     return s->w.thinker;
 }
 
-/* What is still computed is waited for: the handlers look at the scene. */
 static bool
 end(struct scene *s)
 {
@@ -216,9 +218,9 @@ answers_come_when_they_come(bool hasty)
         return;
     }
     s.hasty = hasty;
-    WAIT(&s.world, s.n_pushes >= 5 || s.n_wrong || !s.c);
+    WAIT(&s.world, s.n_pushes == PUSHES || s.n_wrong || !s.c);
     ok(s.n > PIECE_MAX && s.n_ready == 1, "contributions go in pieces");
-    ok(s.n_pushes >= 5 && s.n_wrong == 0 && s.why.code == ERR_OK,
+    ok(s.n_pushes == PUSHES && s.n_wrong == 0 && s.why.code == ERR_OK,
        hasty ? "an answer may be heard before the end of what it answers"
              : "each order is answered");
     if (s.why.code != ERR_OK)
