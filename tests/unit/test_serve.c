@@ -145,7 +145,7 @@ begin(struct scene *x)
     job_parse(&s->job, "job.json", ".", text, strlen(text), NULL);
     s->part = (struct segtab){.seg = &segment, .n = 1, .n_floats = N};
     s->store = store_new(&s->part, &s->job.optim, &o, NULL);
-    strcpy(s->told.host, "127.0.0.1");
+    memcpy(s->told.host, "127.0.0.1", sizeof "127.0.0.1");
     ok(clients_open(s, NULL) == 0, "it listens");
 }
 
