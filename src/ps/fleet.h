@@ -42,7 +42,7 @@ void fleet_free(struct fleet *f);
 /* A fleet that is NULL is none: of these, nothing happens then. */
 void fleet_close(struct fleet *f); /* nobody is told of anything any more */
 void fleet_stop(struct fleet *f);  /* they are not needed any more */
-void fleet_command(struct fleet *f, const struct msg_command *m);
+void fleet_command(struct fleet *f, const struct msg_command *c);
 /* Silence, and who is not ready in time; excused_ns: what was silent before is
  * not to blame. */
 void fleet_tick(struct fleet *f, int64_t now_ns, int64_t excused_ns,
@@ -56,7 +56,7 @@ void fleet_exited(struct fleet *f, uint32_t k, const char *how);
 
 bool fleet_is_ready(const struct fleet *f); /* false for none */
 uint32_t fleet_get_size(const struct fleet *f);
-void fleet_describe(const struct fleet *f, struct msg_servers *m);
+void fleet_describe(const struct fleet *f, struct msg_servers *to);
 void fleet_get_server(const struct fleet *f, uint32_t k,
                       struct fleet_server *to);
 
