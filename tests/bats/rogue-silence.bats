@@ -45,7 +45,7 @@ setup() {
 @test "who reads nothing while parameters wait for it" {
     blobs_job job.json '.layers[0].units = 1500 | .epochs = 1 |
         .layers |= .[:2] + [{"type": "dense", "name": "big", "units": 1500}] + .[2:]'
-    total=480 goes_on asp 'deaf@ready' --set faults.max_silence=2.5 \
+    total=480 goes_on asp 'deaf@ready' --servers 0 --set faults.max_silence=2.5 \
         --set faults.rejoin=1 --set optimizer.lr=0.001 --pace 120
     lost 1 'it has read nothing for [2-9].* s, [0-9]* bytes wait'
 }
