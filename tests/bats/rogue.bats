@@ -137,7 +137,7 @@ frames_at() {
     local policy i
     for policy in "${policies[@]}"; do
         goes_on "$policy" 'nan-loss,n=1 nan-norm,every=3 inf-norm norm:1e30,n=12' \
-            --max-bad-pushes 9 --set optimizer.lr=0.02
+            --max-bad-pushes 9 --set optimizer.lr=0.02 --pace 2
         for i in {1..4}; do
             has_event "\"event\":\"reject\",\"rank\":$i,"
             has_event "\"event\":\"retry\",\"rank\":$i,"

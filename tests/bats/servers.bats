@@ -63,13 +63,13 @@ worker_pid() {
 
 @test "a worker that is killed between pieces is replaced" {
     wide_job job.json
-    bg log ebsp train job.json -r run --servers 2 --pace 20
+    bg log ebsp train job.json -r run --servers 2 --pace 20 --epochs 8
     train=$!
     wait_for run/events.jsonl '"event":"push","rank":1'
     kill -KILL "$(worker_pid 1)"
     finish "$train"
     [ "$status" -eq 0 ]
-    applied_once 240
+    applied_once 960
     json_true run/summary.json '.workers_lost == 1 and .status == "done"'
 }
 

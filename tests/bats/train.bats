@@ -111,7 +111,8 @@ load jobs
 
 @test "the target accuracy ends a run early; missing it is exit status 10" {
     blobs_job j.json
-    expect 0 train j.json -r a -q --target-accuracy 0.5 --epochs 50
+    expect 0 train j.json -r a -q --target-accuracy 0.5 --epochs 50 \
+        --pace 5 # evaluating takes time, too
     json_true a/summary.json '.stopped == "target accuracy reached" and
         .samples < 24000'
     expect 10 train j.json -r b -q --target-accuracy 1.0 --epochs 1 \
