@@ -120,7 +120,7 @@ in_number(struct in *in, const char *field)
 {
     double v = rd_f64(&in->r);
 
-    in_range(in, field, isfinite(v), 1, 1);
+    in_range(in, field, isfinite(v) ? 1 : 0, 1, 1);
     return v;
 }
 
