@@ -327,7 +327,8 @@ study_load_job(const struct study *s, const struct cell *c, struct job *job,
         return err_nomem(err);
     r = study_get_overrides(s, c, more, &n, err);
     if (r == 0) {
-        memcpy(all, s->override, s->n_overrides * sizeof *all);
+        if (s->n_overrides > 0) /* else there is no array */
+            memcpy(all, s->override, s->n_overrides * sizeof *all);
         memcpy(all + s->n_overrides, more, n * sizeof *all);
         r = job_load(job, s->job_path, all, s->n_overrides + n, err);
         study_free_overrides(more, n);
