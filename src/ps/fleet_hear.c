@@ -125,11 +125,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
                                      msg_name(h->type))
                            : 0;
     if (get_piece(m, &x, &g, &coming, &v, h, body, err) != 0 ||
-        pieces_check(coming, &x, err) != 0)
+        pieces_check_frame(coming, &x, h->bulk_len, err) != 0)
         return -1;
-    if (h->bulk_len != x.count * sizeof *v)
-        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
-                       x.count, (unsigned long long)h->bulk_len);
     *bulk = v + x.first;
     return 0;
 }

@@ -166,11 +166,8 @@ transfer_on_body(struct session *w, const struct frame_head *h,
         return err_set(
             err, ERR_PROTO, "a piece of iteration %llu, expected %llu",
             (unsigned long long)m.iteration, (unsigned long long)w->answered);
-    if (pieces_check(&w->coming, &x, err) != 0)
+    if (pieces_check_frame(&w->coming, &x, h->bulk_len, err) != 0)
         return -1;
-    if (h->bulk_len != x.count * sizeof *w->push)
-        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
-                       x.count, (unsigned long long)h->bulk_len);
     *bulk = w->push + x.first;
     return 0;
 }

@@ -70,11 +70,8 @@ on_body(void *ctx, struct conn *conn, const struct frame_head *h,
     if (h->type != MSG_PIECE)
         return err_set(err, ERR_PROTO, "unexpected %s", msg_name(h->type));
     if (get_piece(c, &x, h, body, err) != 0 ||
-        pieces_check(&c->coming, &x, err) != 0)
+        pieces_check_frame(&c->coming, &x, h->bulk_len, err) != 0)
         return -1;
-    if (h->bulk_len != x.count * sizeof(float))
-        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
-                       x.count, (unsigned long long)h->bulk_len);
     *bulk = c->push + x.first;
     return 0;
 }

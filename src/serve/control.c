@@ -213,11 +213,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
                                      msg_name(h->type))
                            : 0;
     if (get_piece(s, &x, h, body, err) != 0 ||
-        pieces_check(&s->loading, &x, err) != 0)
+        pieces_check_frame(&s->loading, &x, h->bulk_len, err) != 0)
         return -1;
-    if (h->bulk_len != x.count * sizeof(float))
-        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
-                       x.count, (unsigned long long)h->bulk_len);
     *bulk = serve_vector(s, s->plane) + x.first;
     return 0;
 }

@@ -51,6 +51,18 @@ pieces_check(const struct pieces *p, const struct piece *x, struct err *err)
     return 0;
 }
 
+int
+pieces_check_frame(const struct pieces *p, const struct piece *x,
+                   uint64_t n_bytes, struct err *err)
+{
+    if (pieces_check(p, x, err) != 0)
+        return -1;
+    if (n_bytes != x->count * sizeof(float))
+        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
+                       x->count, (unsigned long long)n_bytes);
+    return 0;
+}
+
 void
 pieces_add(struct pieces *p, const struct piece *x)
 {

@@ -9,6 +9,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 struct err;
 
@@ -40,6 +41,9 @@ bool pieces_next(const struct pieces *p, size_t ready, struct piece *next);
  * vector.  first and count are hostile. */
 int pieces_check(const struct pieces *p, const struct piece *x,
                  struct err *err);
+/* The same of a frame whose bulk has n_bytes, hostile as well. */
+int pieces_check_frame(const struct pieces *p, const struct piece *x,
+                       uint64_t n_bytes, struct err *err);
 void pieces_add(struct pieces *p, const struct piece *x);
 
 #endif

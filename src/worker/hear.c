@@ -25,11 +25,8 @@ on_piece_body(struct worker *w, const struct frame_head *h, const void *body,
     struct piece x;
 
     if (get_piece(w, &x, h, body, err) != 0 ||
-        pieces_check(&w->coming, &x, err) != 0)
+        pieces_check_frame(&w->coming, &x, h->bulk_len, err) != 0)
         return -1;
-    if (h->bulk_len != x.count * sizeof *w->params)
-        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
-                       x.count, (unsigned long long)h->bulk_len);
     *bulk = w->params + x.first;
     return 0;
 }

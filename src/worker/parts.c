@@ -303,11 +303,8 @@ on_body(void *ctx, struct conn *c, const struct frame_head *h, const void *body,
                                      msg_name(h->type))
                            : 0;
     if (get_piece(p, &x, h, body, err) != 0 ||
-        pieces_check(&p->coming, &x, err) != 0)
+        pieces_check_frame(&p->coming, &x, h->bulk_len, err) != 0)
         return -1;
-    if (h->bulk_len != x.count * sizeof(float))
-        return err_set(err, ERR_PROTO, "a piece of %zu numbers in %llu bytes",
-                       x.count, (unsigned long long)h->bulk_len);
     *bulk = p->w->params + p->server.first + x.first;
     return 0;
 }
