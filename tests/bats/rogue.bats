@@ -135,9 +135,11 @@ frames_at() {
 
 @test "a few bad pushes: rejected, asked for again, nobody is lost" {
     local policy i
+    # No worker pushes more often than the run has updates, so the limit never
+    # decides, however the machine shares its cores out.
     for policy in "${policies[@]}"; do
         goes_on "$policy" 'nan-loss,n=1 nan-norm,every=3 inf-norm norm:1e30,n=12' \
-            --max-bad-pushes 9 --set optimizer.lr=0.02 --pace 2
+            --max-bad-pushes 96 --set optimizer.lr=0.02 --pace 2
         for i in {1..4}; do
             has_event "\"event\":\"reject\",\"rank\":$i,"
             has_event "\"event\":\"retry\",\"rank\":$i,"
