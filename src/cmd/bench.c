@@ -6,13 +6,14 @@
 #include "base/str.h"
 #include "cmd/bench_sync.h"
 #include "cmd/cmd.h"
-#include "policy/watchdog.h"
+#include "study/pool.h"
 
 #include <errno.h>
 #include <inttypes.h>
 #include <math.h>
 #include <signal.h>
 #include <string.h>
+#include <unistd.h>
 
 #define MAX_SEEDS   10000
 #define MAX_PACE_MS 1e6
@@ -50,6 +51,8 @@ static const struct argp_option options[] = {
     {"target-accuracy", OPT_TARGET, "A", 0,
      "measure the time until test accuracy A (0..1) (job: target_accuracy)", 1},
     {"virtual", OPT_VIRTUAL, NULL, 0, "train in virtual time", 1},
+    {"jobs", 'j', "N", 0,
+     "with --virtual, N runs at a time; default one per processor", 1},
     {"workers", 'n', "N", 0,
      "workers; default those of the scenario, else of the job", 2},
     {"epochs", OPT_EPOCHS, "E", 0,
@@ -139,6 +142,9 @@ parse(int key, char *arg, struct argp_state *state)
         return 0;
     case OPT_VIRTUAL:
         o->is_virtual = true;
+        return 0;
+    case 'j':
+        count(state, "jobs", arg, 1, POOL_MAX, &o->jobs);
         return 0;
     case 'n':
         count(state, "workers", arg, 1, JOB_MAX_WORKERS, &o->workers);
@@ -277,9 +283,22 @@ run_part(size_t i, int argc, char **argv, struct err *err)
 }
 
 static int
+set_jobs(struct bench_options *o, struct err *err)
+{
+    long cpus = sysconf(_SC_NPROCESSORS_ONLN);
+
+    if (o->jobs && !o->is_virtual)
+        return err_set(err, ERR_USAGE,
+                       "--jobs is for --virtual: live runs at the same time "
+                       "would slow each other down");
+    if (o->jobs == 0)
+        o->jobs = cpus < 1 ? 1 : cpus > POOL_MAX ? POOL_MAX : (uint64_t)cpus;
+    return 0;
+}
+
+static int
 run(int argc, char **argv, struct err *err)
 {
-    static const struct watchdog_limits limits = WATCHDOG_LIMITS;
     struct bench_options o = {.seeds = 3, .target = NAN};
     int r;
 
@@ -288,7 +307,7 @@ run(int argc, char **argv, struct err *err)
             return run_part(i, argc, argv, err);
     r = cmd_parse(&argp, argc, argv, &o, err);
     if (r == 0)
-        r = watchdog_start(&limits, err);
+        r = set_jobs(&o, err);
     if (r == 0)
         r = bench(&o, err);
     for (size_t i = 0; i < o.n_policies; i++)

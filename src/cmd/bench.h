@@ -17,7 +17,7 @@ struct bench_options {
     size_t n_policies;
     const char **scenario;
     size_t n_scenarios;
-    uint64_t workers, seeds, seed;
+    uint64_t workers, seeds, seed, jobs; /* jobs 0: one per processor */
     bool has_seed, is_virtual, json, quiet;
     double pace_ms, target; /* NAN: not given */
     struct overrides overrides;

@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/bench.h"
+#include "study/pool.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -64,10 +65,11 @@ tell_begin(const struct teller *t, const struct bench *b, const struct cell *c)
 }
 
 static void
-tell_end(const struct teller *t, const struct bench *b, const struct cell *c,
-         double took)
+tell_end(const struct teller *t, const struct bench *b, const struct cell *c)
 {
-    double spent = (double)(clock_now_ns() - t->begin_ns) / 1e9;
+    int64_t now = clock_now_ns();
+    double took = (double)(now - c->begin_ns) / 1e9;
+    double spent = (double)(now - t->begin_ns) / 1e9;
     double accuracy = result_get(c->result, "final_accuracy");
     const char *status =
         json_string_value(json_object_get(c->result, "status"));
@@ -97,6 +99,12 @@ tell_start(const struct teller *t, const struct bench *b)
 {
     size_t n = b->study.n_cells;
 
+    if (b->folder.n_damaged > 0)
+        fprintf(stderr,
+                "ebsp: warning: %zu cell%s cannot be read and will be made "
+                "again: %s\n",
+                b->folder.n_damaged, b->folder.n_damaged == 1 ? "" : "s",
+                b->folder.damaged.text);
     if (t->quiet)
         return;
     fprintf(stderr, "%s: %zu cell%s", b->folder.path, n, n == 1 ? "" : "s");
@@ -115,18 +123,83 @@ publish(const struct bench *b, json_t **bench, struct err *err)
     return *bench ? folder_publish(&b->folder, *bench, err) : -1;
 }
 
+/* What went wrong is told with the cell that it concerns. */
 static int
-run_cell(struct bench *b, struct cell *c, struct err *err)
+blame(const struct bench *b, const struct cell *c, const struct err *why,
+      struct err *err)
 {
-    struct err why = ERR_INIT;
-    int r = b->study.is_virtual ? virtual_run(&b->study, c, &c->result, &why)
-                                : bench_live(b, c, &c->result, &why);
     char what[300];
 
-    if (r == 0)
-        return c->result ? folder_keep(&b->folder, c, err) : 0;
     describe(&b->study, c, what, sizeof what);
-    return err_set(err, why.code, "%s: %s", what, why.text);
+    return err_set(err, why->code, "%s: %s", what, why->text);
+}
+
+static void
+begin_cell(struct teller *t, const struct bench *b, struct cell *c)
+{
+    c->begin_ns = clock_now_ns();
+    tell_begin(t, b, c);
+}
+
+static int
+end_cell(struct teller *t, const struct bench *b, const struct cell *c,
+         json_t **bench, struct err *err)
+{
+    t->n_done++;
+    tell_end(t, b, c);
+    return folder_keep(&b->folder, c, err) == 0 ? publish(b, bench, err) : -1;
+}
+
+static int
+run_live(struct bench *b, struct teller *t, json_t **bench, struct err *err)
+{
+    struct study *s = &b->study;
+    int r = 0;
+
+    for (size_t i = 0; r == 0 && i < s->n_cells && !b->stopped; i++) {
+        struct cell *c = &s->cell[i];
+        struct err why = ERR_INIT;
+
+        if (c->result)
+            continue;
+        begin_cell(t, b, c);
+        if (bench_live(b, c, &c->result, &why) != 0)
+            return blame(b, c, &why, err);
+        if (!c->result) /* interrupted */
+            break;
+        r = end_cell(t, b, c, bench, err);
+    }
+    return r;
+}
+
+static int
+run_virtual(struct bench *b, struct teller *t, json_t **bench, struct err *err)
+{
+    struct study *s = &b->study;
+    struct pool *pool = pool_new(s, (unsigned)b->options->jobs, err);
+    size_t next = 0;
+    int r = pool ? 0 : -1;
+
+    while (r == 0) {
+        struct err why = ERR_INIT;
+        struct cell *c;
+
+        if (next < s->n_cells && s->cell[next].result) {
+            next++;
+        } else if (next < s->n_cells && pool_has_room(pool)) {
+            begin_cell(t, b, &s->cell[next]);
+            r = pool_start(pool, &s->cell[next++], err);
+        } else if (pool_is_idle(pool)) {
+            break;
+        } else if (pool_wait(pool, &c, &why) == 0) {
+            r = end_cell(t, b, c, bench, err);
+        } else {
+            r = c ? blame(b, c, &why, err)
+                  : err_set(err, why.code, "%s", why.text);
+        }
+    }
+    pool_free(pool);
+    return r;
 }
 
 static int
@@ -175,24 +248,12 @@ bench_run(struct bench *b, struct err *err)
     struct study *s = &b->study;
     struct teller t;
     json_t *bench = NULL;
-    int r = 0;
+    int r;
 
     teller_init(&t, b);
     tell_start(&t, b);
-    for (size_t i = 0; r == 0 && i < s->n_cells && !b->stopped; i++) {
-        struct cell *c = &s->cell[i];
-        int64_t begin = clock_now_ns();
-
-        if (c->result)
-            continue;
-        tell_begin(&t, b, c);
-        r = run_cell(b, c, err);
-        if (r != 0 || !c->result)
-            break;
-        t.n_done++;
-        tell_end(&t, b, c, (double)(clock_now_ns() - begin) / 1e9);
-        r = publish(b, &bench, err);
-    }
+    r = s->is_virtual ? run_virtual(b, &t, &bench, err)
+                      : run_live(b, &t, &bench, err);
     if (t.live && !t.quiet)
         fputs("\r\033[K", stderr);
     if (r == 0 && !b->stopped) {

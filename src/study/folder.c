@@ -47,6 +47,35 @@ folder_run(const struct folder *f, const struct cell *c)
 
 /* ---- opening ------------------------------------------------------------- */
 
+/* Somebody else's folder is not to be filled with ours. */
+static int
+check_free(const struct folder *f, struct err *err)
+{
+    static const char *const ours[] = {
+        "bench.csv", "bench.json",  "cells",        "lock",
+        "runs",      "report.html", "settings.json"};
+    char *settings = fs_join(f->path, "settings.json"), **names = NULL;
+    size_t n = 0;
+    int r = settings ? 0 : err_nomem(err);
+
+    if (r == 0 && fs_is_dir(f->path) && !fs_exists(settings))
+        r = fs_list(f->path, &names, &n, err);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        size_t k = 0;
+
+        while (k < ARRAY_LEN(ours) && strcmp(names[i], ours[k]) != 0)
+            k++;
+        if (k == ARRAY_LEN(ours))
+            r = err_set(err, ERR_USAGE,
+                        "%s: the folder has \"%s\" in it and is of no bench; "
+                        "use another one (--out)",
+                        f->path, names[i]);
+    }
+    fs_names_free(names, n);
+    mem_free(settings);
+    return r;
+}
+
 static int
 make_folders(const struct folder *f, struct err *err)
 {
@@ -110,42 +139,49 @@ check_settings(const struct folder *f, const struct study *s, struct err *err)
     return r;
 }
 
+/* A file that is damaged is told of and made again; one of other settings is
+ * not ours to replace. */
 static int
-take_result(struct cell *c, const char *path, const json_t *root,
-            struct err *err)
+take_result(struct folder *f, struct cell *c, const char *path, struct err *err)
 {
-    const char *settings = json_string_value(json_object_get(root, "settings"));
-    json_t *result = json_object_get(root, "result");
+    struct err why = ERR_INIT;
+    struct json_doc doc = {0};
+    const char *settings;
+    json_t *result;
+    int r = 0;
 
-    if (!settings || strcmp(settings, c->settings) != 0)
-        return err_set(err, ERR_USAGE,
-                       "%s is of other settings; use another folder (--out), "
-                       "or remove it",
-                       path);
-    if (!result_is(result, "done") && !result_is(result, "diverged"))
-        return err_set(err, ERR_CONFIG,
-                       "%s: expected a finished cell; "
-                       "remove it",
-                       path);
-    c->result = json_incref(result);
-    return 0;
+    if (json_doc_load(&doc, path, &why) == 0) {
+        settings = json_string_value(json_object_get(doc.root, "settings"));
+        result = json_object_get(doc.root, "result");
+        if (!settings ||
+            (!result_is(result, "done") && !result_is(result, "diverged")))
+            err_set(&why, ERR_CONFIG, "%s: expected a finished cell", path);
+        else if (strcmp(settings, c->settings) != 0)
+            r = err_set(err, ERR_USAGE,
+                        "%s is of other settings; use another folder (--out), "
+                        "or remove it",
+                        path);
+        else
+            c->result = json_incref(result);
+    }
+    if (why.code != ERR_OK) {
+        f->n_damaged++;
+        err_set(&f->damaged, why.code, "%s", why.text);
+    }
+    json_doc_release(&doc);
+    return r;
 }
 
 static int
-take_results(const struct folder *f, struct study *s, struct err *err)
+take_results(struct folder *f, struct study *s, struct err *err)
 {
     for (size_t i = 0; i < s->n_cells; i++) {
         struct cell *c = &s->cell[i];
         char *path = cell_path(f, "cells", c, ".json");
-        struct json_doc doc = {0};
         int r = path ? 0 : err_nomem(err);
 
-        if (r == 0 && fs_exists(path)) {
-            r = json_doc_load(&doc, path, err);
-            if (r == 0)
-                r = take_result(c, path, doc.root, err);
-        }
-        json_doc_release(&doc);
+        if (r == 0 && fs_exists(path))
+            r = take_result(f, c, path, err);
         mem_free(path);
         if (r != 0)
             return -1;
@@ -160,8 +196,9 @@ folder_open(struct folder *f, const char *path, struct study *s,
     *f = (struct folder){.path = mem_strdup(path), .lock = -1};
     if (!f->path)
         return err_nomem(err);
-    if (make_folders(f, err) == 0 && lock(f, err) == 0 &&
-        check_settings(f, s, err) == 0 && take_results(f, s, err) == 0)
+    if (check_free(f, err) == 0 && make_folders(f, err) == 0 &&
+        lock(f, err) == 0 && check_settings(f, s, err) == 0 &&
+        take_results(f, s, err) == 0)
         return 0;
     folder_close(f);
     return -1;

@@ -3,6 +3,7 @@ libebsp_a_SOURCES += \
 	src/study/advice.c src/study/advice.h \
 	src/study/folder.c \
 	src/study/model.c \
+	src/study/pool.c src/study/pool.h \
 	src/study/profile.c \
 	src/study/result.c \
 	src/study/scenario.c src/study/scenario.h \

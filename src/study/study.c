@@ -20,6 +20,7 @@ study_release(struct study *s)
         json_decref(s->cell[i].result);
     }
     for (size_t i = 0; i < s->n_policies; i++) {
+        mem_free(s->policy[i].given);
         mem_free(s->policy[i].spec);
         mem_free(s->policy[i].version);
     }
@@ -117,7 +118,7 @@ study_add_policy(struct study *s, const char *spec, struct err *err)
 {
     struct study_policy *more =
         mem_resize(s->policy, s->n_policies, s->n_policies + 1, sizeof *more);
-    struct study_policy new = {NULL, NULL};
+    struct study_policy new = {NULL, NULL, NULL};
     struct policy_lib lib;
 
     if (!more)
@@ -125,10 +126,11 @@ study_add_policy(struct study *s, const char *spec, struct err *err)
     s->policy = more;
     if (policy_lib_open(&lib, spec, err) != 0)
         return -1;
+    new.given = mem_strdup(spec);
     new.spec = mem_strdup(lib.spec);
     new.version = mem_strdup(lib.p.version ? lib.p.version : "");
     policy_lib_close(&lib);
-    if (!new.spec || !new.version) {
+    if (!new.given || !new.spec || !new.version) {
         err_nomem(err);
         goto fail;
     }
@@ -140,6 +142,7 @@ study_add_policy(struct study *s, const char *spec, struct err *err)
     more[s->n_policies++] = new;
     return 0;
 fail:
+    mem_free(new.given);
     mem_free(new.spec);
     mem_free(new.version);
     return -1;
@@ -283,7 +286,7 @@ study_get_overrides(const struct study *s, const struct cell *c,
     int r = 0;
 
     *n = 0;
-    r |= put(to, n, "policy", mem_strdup(s->policy[c->policy].spec), err);
+    r |= put(to, n, "policy", mem_strdup(s->policy[c->policy].given), err);
     r |= put(to, n, "seed", mem_printf("%" PRIu64, c->seed), err);
     r |= put(to, n, "workers",
              mem_printf("%" PRIu32, study_get_workers(s, scenario)), err);

@@ -4,6 +4,7 @@
 #ifndef EBSP_STUDY_STUDY_H
 #define EBSP_STUDY_STUDY_H
 
+#include "base/err.h"
 #include "job/job.h"
 #include "study/scenario.h"
 
@@ -11,23 +12,23 @@
 #include <stddef.h>
 #include <stdint.h>
 
-struct err;
-
 /* How the learning rate is used; see ebsp-bench(1). */
 enum convention { CONVENTION_JOB, CONVENTION_SAMPLES, CONVENTION_UPDATES };
 extern const char *const convention_names[]; /* ended by NULL */
 
 struct study_policy {
-    char *spec;    /* canonical */
+    char *given;   /* as it was given: what finds the plugin */
+    char *spec;    /* canonical: what it is called */
     char *version; /* of its plugin */
 };
 
 struct cell {
     uint32_t scenario, convention, policy; /* indexes */
     uint64_t seed;
-    char *id;       /* a file name */
-    char *settings; /* checksum of all that its result depends on */
-    json_t *result; /* as in bench.json, without target_seconds; NULL: none */
+    char *id;         /* a file name */
+    char *settings;   /* checksum of all that its result depends on */
+    json_t *result;   /* as in bench.json, without target_seconds; NULL: none */
+    int64_t begin_ns; /* when it was started, if it was */
 };
 
 struct study {
@@ -87,11 +88,13 @@ int study_count_samples(const struct study *s, uint64_t *samples,
 
 struct folder {
     char *path;
-    int lock; /* descriptor; -1 */
+    int lock;           /* descriptor; -1 */
+    size_t n_damaged;   /* files of cells that could not be read ... */
+    struct err damaged; /* ... and why the first one could not */
 };
 
-/* Creates it, locks it, refuses it when it was made with other settings, takes
- * the results of cells that are there. */
+/* Creates it, locks it, refuses it when it is not empty and of no bench or was
+ * made with other settings, takes the results of cells that are there. */
 int folder_open(struct folder *f, const char *path, struct study *s,
                 struct err *err);
 void folder_close(struct folder *f);

@@ -33,7 +33,7 @@ bench() {
 
 @test "bsp waits for a worker that is three times slower, asp does not" {
     blobs_job j.json
-    bench --target-accuracy 0.9
+    bench --target-accuracy 0.9 -j 1
     stdout_has "against bsp, pairs of the same seed"
     stderr_has "4/4 one-3x-slow asp seed 2: accuracy"
     # 300 ms for 4 * 20 samples; 3 * 10 + 10/3 mini-batches a second
@@ -90,6 +90,34 @@ bench() {
     expect 2 bench j.json -p bsp,asp --seeds 2 --virtual -o out \
         --scenario "$scenarios/one-3x-slow.json" --set optimizer.lr=0.2
     stderr_has "bsp,1.json is of other settings"
+}
+
+@test "runs at the same time have the results of runs one after the other" {
+    blobs_job j.json '.epochs = 1'
+    bench -j 1 -q
+    mv out/bench.json before.json
+    rm -r out
+    bench -j 3
+    stderr_has "4/4 one-3x-slow "
+    cmp out/bench.json before.json
+    expect 2 bench j.json -j 2 -o out2
+    stderr_has "--jobs is for --virtual"
+}
+
+@test "a cell that cannot be read is made again, a folder of others is left alone" {
+    blobs_job j.json '.epochs = 1'
+    bench
+    cp out/bench.json before.json
+    echo '{"settings": ' >out/cells/one-3x-slow,job,asp,2.json
+    bench
+    stderr_has "warning: 1 cell cannot be read and will be made again: "
+    stderr_has "4 cells, 3 of them are there"
+    cmp out/bench.json before.json
+    mkdir mine
+    touch mine/thesis.tex
+    expect 2 bench j.json --virtual -o mine
+    stderr_has 'mine: the folder has "thesis.tex" in it and is of no bench'
+    [ "$(ls mine)" = thesis.tex ]
 }
 
 @test "conventions differ where updates are not rounds of all workers" {

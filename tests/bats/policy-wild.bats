@@ -90,6 +90,10 @@ EOF
     run_ebsp train j.json -r run -q -n 2 -p ./wild.so
     [ "$status" -ne 0 ]
     stderr_has 'ebsp: policy "wild" crashed in PUSH of worker 1'
+    run_ebsp bench j.json --virtual --seeds 2 -n 2 -p ./wild.so -o out
+    [ "$status" -ne 0 ]
+    stderr_has 'ebsp: policy "wild" crashed in PUSH of worker 1'
+    stderr_has 'its process ended by signal '
 }
 
 # What comes of it after a minute: tests/unit/test_policy_watchdog.c.
