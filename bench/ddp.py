@@ -27,7 +27,7 @@ import sys
 import tempfile
 
 sys.path.insert(0, os.path.dirname(os.path.abspath(__file__)))
-from step import BATCH, JOBS, execute  # noqa: E402
+from step import BATCH, JOBS, PYTHON, execute  # noqa: E402
 
 TUNED = {
     "OMP_NUM_THREADS": "1",
@@ -80,7 +80,7 @@ def run_ours(o, net, workers):
 
 
 def run_theirs(o, net, workers, mode):
-    text, _ = execute(["/usr/bin/python3", "ddp.py", net, str(workers),
+    text, _ = execute([PYTHON, "ddp.py", net, str(workers),
                        "--mode", mode, "--batch", str(BATCH[net]), "--layout",
                        "cl", "--secs", str(o.seconds)],
                       {**os.environ, **TUNED}, o.opponent)

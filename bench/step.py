@@ -7,7 +7,8 @@
 Both run in turn (A B A B ...), pinned to the same processors, and the medians
 over the rounds are compared.  The opponent is a folder with step.py and nets.py
 (see bench/README.md), given by --opponent or EBSP_TORCH_BENCH; without one only
-our own figures are taken.
+our own figures are taken.  EBSP_TORCH_PYTHON is the Python that has PyTorch,
+/usr/bin/python3 if it is not set.
 
   --quick            2 rounds of 1 second, one thread
   --nets A,B,...     of lenet alexs alexl mlp resnet20 resnet56
@@ -31,6 +32,7 @@ import sys
 
 BATCH = {"lenet": 64, "alexs": 128, "alexl": 128, "mlp": 128,
          "resnet20": 128, "resnet56": 128}
+PYTHON = os.environ.get("EBSP_TORCH_PYTHON", "/usr/bin/python3")
 JOBS = os.path.join(os.path.dirname(os.path.abspath(__file__)), "jobs")
 
 # The opponent measures with time.perf_counter.
@@ -128,7 +130,7 @@ def run_theirs(o, net, threads):
             str(o.seconds)]
     code = RUN_OPPONENT.format(processor=o.clock == "processor",
                                threads=threads, args=args)
-    text, other = execute(pinned(threads) + ["/usr/bin/python3", "-c", code],
+    text, other = execute(pinned(threads) + [PYTHON, "-c", code],
                           env, o.opponent)
     return float(re.search(r"img/s=([\d.]+)", text)[1]), other
 
