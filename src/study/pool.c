@@ -33,37 +33,23 @@ struct pool {
     struct pollfd *pipes; /* [n]; -1: none */
 };
 
-struct pool *
-pool_new(const struct study *s, unsigned n, struct err *err)
+/* Its status, as of waitpid. */
+static int
+reap(pid_t pid)
 {
-    struct pool *p = mem_alloc(1, sizeof *p);
+    int status = 0;
 
-    if (p) {
-        *p = (struct pool){.study = s, .n = n};
-        p->slot = mem_alloc(n, sizeof *p->slot);
-        p->pipes = mem_alloc(n, sizeof *p->pipes);
-    }
-    if (!p || !p->slot || !p->pipes) {
-        pool_free(p);
-        err_nomem(err);
-        return NULL;
-    }
-    for (unsigned i = 0; i < n; i++) {
-        p->slot[i] = (struct slot){.text = BUF_INIT(MAX_TEXT)};
-        p->pipes[i] = (struct pollfd){.fd = -1, .events = POLLIN};
-    }
-    return p;
+    while (waitpid(pid, &status, 0) < 0 && errno == EINTR)
+        continue;
+    return status;
 }
 
-/* Its status, as of waitpid. */
 static int
 leave(struct pool *p, unsigned i)
 {
     struct slot *s = &p->slot[i];
-    int status = 0;
+    int status = reap(s->pid);
 
-    while (waitpid(s->pid, &status, 0) < 0 && errno == EINTR)
-        continue;
     close(p->pipes[i].fd);
     p->pipes[i].fd = -1;
     s->cell = NULL;
@@ -116,24 +102,75 @@ work(const struct study *s, const struct cell *c)
     return json_pack("{s:i, s:s}", "code", (int)err.code, "text", err.text);
 }
 
+/* As fork; the child ends with its parent. */
+static pid_t
+split(struct err *err)
+{
+    pid_t parent = getpid(), pid;
+
+    fflush(NULL); /* or the child's copy of it comes out, too */
+    pid = fork();
+    if (pid < 0)
+        err_errno(err, "fork");
+    if (pid == 0 &&
+        (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent))
+        _exit(ERR_SYS);
+    return pid;
+}
+
 static _Noreturn void
-be_child(const struct study *s, const struct cell *c, int fd, pid_t parent)
+be_child(const struct study *s, const struct cell *c, int fd)
 {
     struct buf text = BUF_INIT(MAX_TEXT);
-    json_t *v;
+    json_t *v = work(s, c);
 
-    if (prctl(PR_SET_PDEATHSIG, SIGKILL) != 0 || getppid() != parent)
-        _exit(ERR_SYS);
-    v = work(s, c);
     if (!v || json_dump(v, 0, &text, NULL) != 0)
         _exit(ERR_NOMEM);
     _exit(fs_write_all(fd, text.data, text.len, NULL) == 0 ? 0 : ERR_SYS);
 }
 
+/* When it fails, the cells tell why. */
+static int
+prepare(const struct study *s, struct err *err)
+{
+    pid_t pid = split(err);
+
+    if (pid == 0)
+        _exit(virtual_prepare(s, NULL) == 0 ? 0 : ERR_FAIL);
+    if (pid > 0)
+        (void)reap(pid);
+    return pid > 0 ? 0 : -1;
+}
+
+struct pool *
+pool_new(const struct study *s, unsigned n, struct err *err)
+{
+    struct pool *p = mem_alloc(1, sizeof *p);
+
+    if (p) {
+        *p = (struct pool){.study = s, .n = n};
+        p->slot = mem_alloc(n, sizeof *p->slot);
+        p->pipes = mem_alloc(n, sizeof *p->pipes);
+    }
+    if (!p || !p->slot || !p->pipes) {
+        pool_free(p);
+        err_nomem(err);
+        return NULL;
+    }
+    for (unsigned i = 0; i < n; i++) {
+        p->slot[i] = (struct slot){.text = BUF_INIT(MAX_TEXT)};
+        p->pipes[i] = (struct pollfd){.fd = -1, .events = POLLIN};
+    }
+    if (prepare(s, err) != 0) {
+        pool_free(p);
+        return NULL;
+    }
+    return p;
+}
+
 int
 pool_start(struct pool *p, struct cell *c, struct err *err)
 {
-    pid_t parent = getpid();
     unsigned i = 0;
     int ends[2];
 
@@ -141,16 +178,14 @@ pool_start(struct pool *p, struct cell *c, struct err *err)
         i++;
     if (pipe2(ends, O_CLOEXEC) != 0)
         return err_errno(err, "pipe2");
-    fflush(NULL); /* or the child's copy of it comes out, too */
-    p->slot[i].pid = fork();
+    p->slot[i].pid = split(err);
     if (p->slot[i].pid < 0) {
-        err_errno(err, "fork");
         close(ends[0]);
         close(ends[1]);
         return -1;
     }
     if (p->slot[i].pid == 0)
-        be_child(p->study, c, ends[1], parent);
+        be_child(p->study, c, ends[1]);
     close(ends[1]);
     buf_clear(&p->slot[i].text);
     p->slot[i].cell = c;

@@ -16,7 +16,9 @@ struct study;
 
 #define POOL_MAX 1024
 
-/* Of at most n (1 to POOL_MAX) at a time; pool_free. */
+/* Of at most n (1 to POOL_MAX) at a time; pool_free.  Does virtual_prepare in a
+ * process of its own, too: threads that it leaves would not survive in those of
+ * the cells. */
 struct pool *pool_new(const struct study *s, unsigned n, struct err *err);
 /* Ends what still runs. */
 void pool_free(struct pool *p);

@@ -139,6 +139,9 @@ double result_time_to(const json_t *result, double accuracy);
 
 /* ---- virtual.c ----------------------------------------------------------- */
 
+/* Measures how the network is fastest here, once for all cells; remembered as
+ * by ebsp train (job/tuning.h). */
+int virtual_prepare(const struct study *s, struct err *err);
 /* Trains a cell in virtual time.  *result: also of a run that diverged. -1 only
  * when the study cannot go on. */
 int virtual_run(const struct study *s, const struct cell *c, json_t **result,

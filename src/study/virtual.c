@@ -1,6 +1,7 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* A cell in virtual time. */
 #include "base/err.h"
+#include "job/tuning.h"
 #include "policy/lib.h"
 #include "sim/learner.h"
 #include "sim/sim.h"
@@ -118,6 +119,35 @@ out:
     return x;
 }
 
+/* A cell's job with the ways that are fastest here. */
+static int
+load(const struct study *s, const struct cell *c, struct job *job,
+     struct err *err)
+{
+    static const struct tuning tuning = {.effort = TUNING_QUICK};
+    enum tuning_source source;
+
+    if (study_load_job(s, c, job, err) != 0)
+        return -1;
+    if (tuning_choose(job, &tuning, &source, err) == 0)
+        return 0;
+    job_release(job);
+    return -1;
+}
+
+int
+virtual_prepare(const struct study *s, struct err *err)
+{
+    struct job job;
+
+    if (s->n_cells == 0)
+        return 0;
+    if (load(s, &s->cell[0], &job, err) != 0)
+        return -1;
+    job_release(&job);
+    return 0;
+}
+
 int
 virtual_run(const struct study *s, const struct cell *c, json_t **result,
             struct err *err)
@@ -127,7 +157,7 @@ virtual_run(const struct study *s, const struct cell *c, json_t **result,
     int r;
 
     *result = NULL;
-    if (study_load_job(s, c, &job, err) != 0)
+    if (load(s, c, &job, err) != 0)
         return -1;
     r = policy_lib_open(&lib, job.policy, err);
     if (r == 0) {
