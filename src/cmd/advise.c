@@ -3,6 +3,8 @@
 #include "cmd/advise.h"
 
 #include "base/err.h"
+#include "base/fs.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "policy/watchdog.h"
@@ -90,12 +92,35 @@ static const struct argp argp = {
            "ebsp-advise(1), ebsp-bench(1).",
 };
 
+/* What an iteration costs depends on these. */
+static int
+compare_jobs(struct advise *a, const char *run, struct err *err)
+{
+    static const char *const keys[] = {"input", "layers", "batch", "threads"};
+    char *path = fs_is_dir(run) ? fs_join(run, "job.json") : NULL;
+    struct json_doc theirs = {0};
+    int r = 0;
+
+    if (path && fs_exists(path)) {
+        r = json_doc_load(&theirs, path, err);
+        for (size_t i = 0; r == 0 && i < ARRAY_LEN(keys); i++)
+            if (!json_equal(json_object_get(theirs.root, keys[i]),
+                            json_object_get(a->job.doc.root, keys[i])))
+                a->foreign = true;
+    }
+    json_doc_release(&theirs);
+    mem_free(path);
+    return r;
+}
+
 static int
 get_profile(struct advise *a, const struct options *o, struct err *err)
 {
     a->source = o->trace;
     if (!o->trace)
         return advise_probe(a, &o->check, err);
+    if (compare_jobs(a, o->trace, err) != 0)
+        return -1;
     return profile_load(&a->profile, (uint32_t)o->workers, o->trace, err);
 }
 

@@ -16,6 +16,7 @@ struct advise {
     struct advice advice;
     const char *source; /* of the profile: a run, or NULL: it was measured */
     bool crowded;       /* hosts have more threads to run than processors */
+    bool foreign;       /* the run computed something else than the job does */
     int signal;         /* interrupted by, or 0 */
 };
 

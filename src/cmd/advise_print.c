@@ -17,6 +17,10 @@ static const char unknown_scatter[] =
 static const char unknown_crowd[] =
     "how much workers that share processors hinder each other: they are taken "
     "to share them equally";
+static const char unknown_foreign[] =
+    "how long an iteration of this job takes: the run is of another one "
+    "(input, "
+    "layers, batch or threads differ), and its times are taken as they are";
 
 static const char *
 get_unknown(const struct advise *a, size_t i)
@@ -25,7 +29,9 @@ get_unknown(const struct advise *a, size_t i)
         return unknown[i];
     if (i == 2 && !a->source)
         return unknown_scatter;
-    return i <= 3 && !a->source && a->crowded ? unknown_crowd : NULL;
+    if (i == 2)
+        return a->foreign ? unknown_foreign : NULL;
+    return i == 3 && !a->source && a->crowded ? unknown_crowd : NULL;
 }
 
 static const struct candidate *

@@ -52,6 +52,15 @@ recording() {
         fabs < 1'
 }
 
+@test "a trace of another job is taken, and that is said" {
+    blobs_job j.json '.epochs = 1'
+    expect 0 train j.json -q -n 2 -r run
+    expect 0 advise j.json --trace run
+    [[ $output != *"the run is of another one"* ]]
+    expect 0 advise j.json --trace run --set batch=7
+    stdout_has "the run is of another one"
+}
+
 @test "a trace that is none, or a profile from two sources, is refused" {
     expect 3 advise j.json --trace nowhere
     stderr_has nowhere
