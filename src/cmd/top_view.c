@@ -193,7 +193,8 @@ make_head(struct top_view *v, const struct top_source *s,
     (void)str_printf(v->workers, sizeof v->workers,
                      "%u workers, %llu lost; waiting %s, staleness %s on "
                      "average, %llu at most%s",
-                     tally_present(t), (unsigned long long)t->lost,
+                     s->life == TOP_ENDED ? t->n : tally_present(t),
+                     (unsigned long long)t->lost,
                      decimal(a, get_waiting(s), 1, 100, "%"),
                      decimal(b, mean, 2, 1, ""),
                      (unsigned long long)t->stale_max, steps);
