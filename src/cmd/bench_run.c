@@ -172,6 +172,15 @@ run_live(struct bench *b, struct teller *t, json_t **bench, struct err *err)
     return r;
 }
 
+/* The other cells may well be possible, so it is no more than its result. */
+static bool
+fail(struct cell *c, const struct err *why)
+{
+    if (why->code != ERR_NOMEM && why->code != ERR_SYS)
+        c->result = result_failed(why, NULL);
+    return c->result;
+}
+
 static int
 run_virtual(struct bench *b, struct teller *t, json_t **bench, struct err *err)
 {
@@ -191,7 +200,7 @@ run_virtual(struct bench *b, struct teller *t, json_t **bench, struct err *err)
             r = pool_start(pool, &s->cell[next++], err);
         } else if (pool_is_idle(pool)) {
             break;
-        } else if (pool_wait(pool, &c, &why) == 0) {
+        } else if (pool_wait(pool, &c, &why) == 0 || (c && fail(c, &why))) {
             r = end_cell(t, b, c, bench, err);
         } else {
             r = c ? blame(b, c, &why, err)

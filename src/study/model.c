@@ -71,6 +71,17 @@ make_paths(const struct scenario *s, struct scenario_model *m, uint32_t n,
     return 0;
 }
 
+int
+scenario_check_virtual(const struct scenario *s, uint32_t n, struct err *err)
+{
+    struct sim_path path;
+
+    for (uint32_t i = 0; i < n; i++)
+        if (make_path(s, &path, i, err) != 0)
+            return -1;
+    return 0;
+}
+
 static int
 make_losses(const struct scenario *s, struct scenario_model *m,
             uint64_t samples, struct err *err)

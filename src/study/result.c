@@ -81,6 +81,7 @@ result_failed(const struct err *why, json_t *curve)
 double
 result_time_to(const json_t *result, double accuracy)
 {
+    double before = NAN, at = NAN; /* of the evaluation before */
     size_t i;
     json_t *point;
 
@@ -88,8 +89,15 @@ result_time_to(const json_t *result, double accuracy)
         return NAN;
     json_array_foreach(json_object_get(result, "curve"), i, point)
     {
-        if (result_get(point, "accuracy") >= accuracy)
-            return result_get(point, "seconds");
+        double a = result_get(point, "accuracy");
+        double t = result_get(point, "seconds");
+
+        if (a >= accuracy)
+            return before < accuracy
+                       ? at + (t - at) * (accuracy - before) / (a - before)
+                       : t;
+        before = a;
+        at = t;
     }
     return NAN;
 }

@@ -45,6 +45,9 @@ void scenario_release(struct scenario *s);
 
 /* It is about workers below n, and one is left. */
 int scenario_check(const struct scenario *s, uint32_t n, struct err *err);
+/* And virtual time knows all that it emulates. */
+int scenario_check_virtual(const struct scenario *s, uint32_t n,
+                           struct err *err);
 
 /* The scenario in the simulator's terms. */
 struct scenario_model {

@@ -167,6 +167,9 @@ study_add_scenario(struct study *s, const char *path, struct err *err)
         if (!strcmp(more[i].name, new->name))
             return err_set(err, ERR_USAGE, "scenario \"%s\" is there twice",
                            new->name);
+    if (s->is_virtual &&
+        scenario_check_virtual(new, study_get_workers(s, new), err) != 0)
+        return -1;
     return scenario_check(new, study_get_workers(s, new), err);
 }
 

@@ -134,7 +134,8 @@ json_t *result_point(double seconds, uint64_t samples, double loss,
                      double accuracy);
 /* Sets best_accuracy, final_accuracy and final_loss from the curve. */
 int result_take_curve(json_t *result, json_t *curve);
-/* Seconds at the first evaluation that reached it; NAN: none did. */
+/* Seconds until it was first reached, by a straight line from the evaluation
+ * before; NAN: none did. */
 double result_time_to(const json_t *result, double accuracy);
 
 /* ---- virtual.c ----------------------------------------------------------- */

@@ -65,6 +65,7 @@ bench() {
     echo '{"name": "bad", "net": "0:loss=1"}' >bad.json
     expect 3 bench j.json --virtual -o out2 -q --scenario bad.json
     stderr_has "what is lost is not known in virtual time"
+    [ ! -e out2 ]
 }
 
 @test "a bench goes on where it was, grows, and refuses other settings" {
@@ -86,6 +87,8 @@ bench() {
     stderr_has "out was made with other settings: the job's optimizer.lr was 0.1, is 0.2"
     expect 2 bench j.json -p bsp -o out
     stderr_has 'mode was "virtual", is "live"'
+    expect 2 bench j.json -p bsp --virtual -o out -n 3
+    stderr_has "workers was not given, is 3"
     rm out/settings.json
     expect 2 bench j.json -p bsp,asp --seeds 2 --virtual -o out \
         --scenario "$scenarios/one-3x-slow.json" --set optimizer.lr=0.2

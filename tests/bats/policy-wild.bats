@@ -90,10 +90,14 @@ EOF
     run_ebsp train j.json -r run -q -n 2 -p ./wild.so
     [ "$status" -ne 0 ]
     stderr_has 'ebsp: policy "wild" crashed in PUSH of worker 1'
-    run_ebsp bench j.json --virtual --seeds 2 -n 2 -p ./wild.so -o out
-    [ "$status" -ne 0 ]
+    run_ebsp bench j.json --virtual --seeds 2 -n 2 -p ./wild.so,bsp \
+        --epochs 1 -o out
+    [ "$status" -eq 1 ]
     stderr_has 'ebsp: policy "wild" crashed in PUSH of worker 1'
     stderr_has 'its process ended by signal '
+    # it takes nobody with it
+    json_true out/bench.json '[.cells[].status] ==
+        ["failed", "failed", "done", "done"]'
 }
 
 # What comes of it after a minute: tests/unit/test_policy_watchdog.c.

@@ -234,6 +234,10 @@ divergence_has_no_final_accuracy(void)
            result_get(r, "best_accuracy") == 0.5 &&
            result_time_to(r, 0.5) == 1 && isnan(result_time_to(r, 0.6)),
        "a run that diverged has a curve and no end");
+    json_array_append_new(json_object_get(r, "curve"),
+                          result_point(3, 30, 1, 0.9));
+    ok(result_time_to(r, 0.6) == 1.5,
+       "the time to an accuracy lies between two evaluations");
     json_decref(r);
     why.code = ERR_SYS;
     r = result_failed(&why, NULL);
