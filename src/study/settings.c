@@ -76,6 +76,15 @@ show(const json_t *v, char *to, size_t cap)
     buf_release(&b);
 }
 
+/* The workers and the pace of a study are 0 without their options: then the
+ * job tells. */
+static bool
+is_left_out(const char *key, const json_t *v)
+{
+    return (!strcmp(key, "workers") || !strcmp(key, "pace")) &&
+           json_is_number(v) && json_number_value(v) == 0;
+}
+
 /* To the first place below where they differ, as far as both are objects. */
 static void
 descend(const json_t **was, const json_t **is, struct buf *path)
@@ -118,7 +127,9 @@ refuse(const char *path, const char *what, const char *key, const json_t *was,
     r = err_set(err, ERR_USAGE,
                 "%s was made with other settings: %s%s was %s, is %s; use "
                 "another folder (--out), or remove it",
-                path, what, where.data, before, now);
+                path, what, where.data,
+                is_left_out(key, was) ? "not given" : before,
+                is_left_out(key, is) ? "not given" : now);
     buf_release(&where);
     return r;
 }
