@@ -162,9 +162,11 @@ gather(struct serve *s, const struct msg_command *m, struct err *err)
 
     if (!a)
         return err_nomem(err);
+    if (m->iteration == 0)
+        err_set(err, ERR_PROTO, "COMMAND: an answer without a number");
     if (m->iteration == 0 || fill_answer(s, a, m->plane, err) != 0) {
         answer_free(a);
-        return err_set(err, ERR_PROTO, "COMMAND: an answer without a number");
+        return -1;
     }
     d = delivery_new(s->up, m->iteration, a->params ? a->params->v : a->copy,
                      s->part.n_floats, false, &handlers, a, err);
