@@ -3,6 +3,7 @@
 #ifndef EBSP_CMD_SERVERS_H
 #define EBSP_CMD_SERVERS_H
 
+#include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
 
@@ -18,6 +19,11 @@ int servers_choose(const struct cluster *c, const struct job *j, uint32_t *n,
                    struct err *err);
 /* Where server k runs. */
 const char *servers_get_host(const struct cluster *c, uint32_t k);
+/* Where "auto" would have given servers but for something in the job: a line,
+ * "none: " and what that is, with `before` before it.  False: nothing to say.
+ */
+bool servers_print_obstacle(FILE *to, const char *before,
+                            const struct cluster *c, const struct job *j);
 /* Which of n servers has how much. */
 void servers_print(FILE *to, const struct cluster *c, const struct job *j,
                    uint32_t n);

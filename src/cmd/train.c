@@ -386,6 +386,16 @@ warn_of_no_use(const struct train *t)
                         "worker is on another machine\n");
 }
 
+/* What one would not think of: the network's time is that of one machine. */
+static void
+warn_of_obstacle(const struct train *t)
+{
+    if (!t->options->quiet)
+        (void)servers_print_obstacle(
+            stderr, "ebsp train: note: parameter servers: ", &t->cluster,
+            &t->job);
+}
+
 /* Somebody who wants a run to survive will want to know that. */
 static void
 warn_of_loss(const struct train_options *o, const struct job *j)
@@ -426,6 +436,7 @@ run_job(const struct train_options *o, struct err *err)
     if (r == 0) {
         warn_of_loss(o, &t.job);
         warn_of_no_use(&t);
+        warn_of_obstacle(&t);
         r = watchdog_start(&limits, err);
     }
     if (r == 0)
