@@ -342,12 +342,11 @@ finish(struct running *r, struct err *err)
         lost.code != ERR_OK)
         x = -1;
     if (failure->code != ERR_OK) {
+        bool goes_on = server_get_checkpoint(r->server) || r->checkpoint;
+
         x = err_set(err, failure->code, "%s\nsee %s/log%s%s", failure->text,
-                    r->run,
-                    server_get_checkpoint(r->server)
-                        ? "; to go on: ebsp train --resume "
-                        : "",
-                    server_get_checkpoint(r->server) ? r->run : "");
+                    r->run, goes_on ? "; to go on: ebsp train --resume " : "",
+                    goes_on ? r->run : "");
     } else if (x != 0) {
         err_set(err, lost.code, "%s", lost.text);
     } else if (x == 0) {

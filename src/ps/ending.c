@@ -46,6 +46,7 @@ remember_failure(struct server *s, const struct err *why)
 void
 server_give_up(struct server *s, const struct err *why)
 {
+    fleet_settle(s->fleet);
     if (s->phase != SERVER_TRAINING) {
         server_fail(s, why);
         return;
@@ -58,6 +59,7 @@ server_give_up(struct server *s, const struct err *why)
 void
 server_fail(struct server *s, const struct err *why)
 {
+    fleet_settle(s->fleet);
     /* The policy is at fault, not what was learned under it. */
     if (why->code == ERR_POLICY && s->phase == SERVER_TRAINING) {
         server_give_up(s, why);

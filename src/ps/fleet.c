@@ -9,6 +9,8 @@
 
 #include <string.h>
 
+#define EXIT_NS (NS_PER_S / 10) /* for the end of a process to be heard of */
+
 /* ---- life ---------------------------------------------------------------- */
 
 struct fleet *
@@ -121,11 +123,34 @@ fleet_lose(struct member *m, enum err_code code, const char *why)
     f->h->on_lost(f->ctx, m->k, &err);
 }
 
+/* Of a process that is killed the end of its connection is heard of first, but
+ * how it ended tells more. */
+void
+fleet_cut(struct member *m, const char *why)
+{
+    m->cut_ns = clock_now_ns();
+    err_set(&m->cut, ERR_SYS, "%s", why);
+}
+
+void
+fleet_settle(struct fleet *f)
+{
+    for (uint32_t k = 0; f && k < f->n; k++)
+        if (f->member[k].cut.code != ERR_OK)
+            fleet_lose(&f->member[k], ERR_SYS, f->member[k].cut.text);
+}
+
 void
 fleet_exited(struct fleet *f, uint32_t k, const char *how)
 {
-    if (f && k < f->n)
-        fleet_lose(&f->member[k], ERR_SYS, how);
+    const struct err *cut = f && k < f->n ? &f->member[k].cut : NULL;
+    char why[sizeof cut->text];
+
+    if (!cut)
+        return;
+    str_printf(why, sizeof why, "%s%s%s", cut->text, *cut->text ? "; " : "",
+               how);
+    fleet_lose(&f->member[k], ERR_SYS, why);
 }
 
 void
@@ -138,6 +163,12 @@ fleet_tick(struct fleet *f, int64_t now_ns, int64_t excused_ns,
         struct member *m = &f->member[k];
         int64_t since = m->conn ? conn_get_last_heard(m->conn) : f->made_ns;
 
+        if (m->cut.code != ERR_OK && now_ns - m->cut_ns <= EXIT_NS)
+            continue;
+        if (m->cut.code != ERR_OK) {
+            fleet_lose(m, ERR_SYS, m->cut.text);
+            continue;
+        }
         if (since < excused_ns)
             since = excused_ns;
         if (m->conn && now_ns - since > silence_ns)

@@ -21,7 +21,9 @@ struct fleet_handlers {
     /* All of them have their range; workers may be told (fleet_describe). */
     void (*on_ready)(void *ctx);
     void (*on_have)(void *ctx, uint32_t k, const struct msg_have *m);
-    /* Server k is gone, why->text says which and why.  Once. */
+    /* Server k is gone, why->text says which and why.  Once; where that is the
+     * end of a connection, a moment after it, in which the end of the process
+     * may tell more. */
     void (*on_lost)(void *ctx, uint32_t k, const struct err *why);
 };
 
@@ -53,6 +55,10 @@ int fleet_attach(struct fleet *f, struct conn *c, const struct msg_hello *hello,
                  const char *address, bool tls, struct err *err);
 /* Its process has ended, or could not be started. */
 void fleet_exited(struct fleet *f, uint32_t k, const char *how);
+
+/* Whose connection is gone is lost now: the run ends, and perhaps because of
+ * that. */
+void fleet_settle(struct fleet *f);
 
 bool fleet_is_ready(const struct fleet *f); /* false for none */
 uint32_t fleet_get_size(const struct fleet *f);

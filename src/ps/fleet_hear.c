@@ -193,8 +193,10 @@ on_closed(void *ctx, struct conn *c, const struct err *why)
 
     (void)c;
     m->conn = NULL;
-    fleet_lose(m, why->code == ERR_PROTO ? ERR_PROTO : ERR_SYS,
-               why->code ? why->text : "it closed its connection");
+    if (why->code == ERR_PROTO)
+        fleet_lose(m, ERR_PROTO, why->text);
+    else
+        fleet_cut(m, why->code ? why->text : "it closed its connection");
 }
 
 static const struct conn_handlers handlers = {

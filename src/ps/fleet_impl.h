@@ -23,6 +23,8 @@ struct member {
     char host[WIRE_HOST_CAP], address[WIRE_HOST_CAP];
     uint16_t port;
     uint64_t pid, received, sent;
+    int64_t cut_ns; /* since when its connection is gone ... */
+    struct err cut; /* ... and why; ERR_OK: it is not */
 };
 
 struct gather {
@@ -52,6 +54,8 @@ struct fleet {
 void fleet_say(struct member *m, uint16_t type, struct buf *body);
 /* The first one that is lost is told. */
 void fleet_lose(struct member *m, enum err_code code, const char *why);
+/* Its connection is gone; what became of its process is waited for. */
+void fleet_cut(struct member *m, const char *why);
 /* Those whose numbers are here. */
 void fleet_end_gathers(struct fleet *f);
 

@@ -14,6 +14,7 @@ wide_job() {
 
 # server_pid K, worker_pid RANK: of the processes of run/.
 server_pid() { sed -n "s/.* server=$1 host=.* pid=\([0-9]*\) .*/\1/p" run/log; }
+has_other_server() { [ "$(server_pid 1 | tail -n 1)" != "$1" ]; }
 worker_pid() {
     jq -r --argjson rank "$1" \
         'select(.event == "hello" and .rank == $rank) | .pid' \
@@ -57,7 +58,16 @@ worker_pid() {
     kill -KILL "$(server_pid 1)"
     finish "$train"
     [ "$status" -eq 5 ]
-    grep -q "parameter server 1 .*; its part of the parameters is gone" log
+    grep -q "parameter server 1 .*killed by signal 9 (Killed); its part" log
+    grep -q "to go on: ebsp train --resume run" log
+    # the next loss finds the checkpoint that this one has left
+    before=$(server_pid 1 | tail -n 1)
+    bg log ebsp train --resume run --servers 2 --set checkpoint_every=0
+    train=$!
+    within 30 has_other_server "$before"
+    kill -KILL "$(server_pid 1 | tail -n 1)"
+    finish "$train"
+    [ "$status" -eq 5 ]
     grep -q "to go on: ebsp train --resume run" log
 }
 
@@ -96,7 +106,12 @@ worker_pid() {
     expect 0 train job.json "${hosts[@]}"
     stdout_has "server 1    127.0.0.3          960.1 kB   50.00%"
     expect 0 train job.json "${hosts[@]}" --set optimizer.clip_norm=1
-    stdout_has "servers     none"
+    stdout_has 'servers     none: "optimizer.clip_norm" needs all of a contribution in'
+    run_ebsp train job.json "${hosts[@]:2}" --set optimizer.clip_norm=1 \
+        --ssh false -r run
+    stderr_has 'note: parameter servers: none: "optimizer.clip_norm" needs all'
+    expect 0 train job.json "${hosts[@]}" --set optimizer.clip_norm=1 --servers 0
+    stdout_has "servers     none: the coordinator holds the parameters"
     expect 0 train job.json --dry-run -v
     stdout_has "servers     none"
 }
