@@ -145,8 +145,11 @@ print_remove(const struct ctl *c, const json_t *a)
 static void
 print_emulation(const struct ctl *c, const json_t *a)
 {
-    (void)a;
+    const char *note = json_string_value(json_object_get(a, "note"));
+
     printf("emulated from now on: %s %s\n", c->verb, c->arg);
+    if (note)
+        printf("%s\n", note);
 }
 
 static const struct verb {

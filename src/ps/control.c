@@ -215,6 +215,22 @@ do_with_rank(struct control *c, struct local_peer *p,
         answer_json(p, json_pack("{s:b}", "ok", 1));
 }
 
+/* Of ranks that may still come, nobody need be there; "": somebody is. */
+static void
+note_absent(const struct control *c, const char *text, char *to, size_t cap)
+{
+    char until[16] = "";
+    uint32_t first, last;
+
+    *to = '\0';
+    if (!server_find_absent(c->server, text, &first, &last))
+        return;
+    if (last != first)
+        str_printf(until, sizeof until, "-%u", last);
+    str_printf(to, cap, "no worker %u%s now; it holds when one comes", first,
+               until);
+}
+
 static void
 do_emulate(struct control *c, struct local_peer *p,
            const struct control_request *q)
@@ -223,11 +239,16 @@ do_emulate(struct control *c, struct local_peer *p,
                              : q->verb == CONTROL_PACE ? EMULATE_PACE
                                                        : EMULATE_NET;
     struct err e = ERR_INIT;
+    char note[96] = "";
 
-    if (server_emulate(c->server, key, q->text, &e) != 0)
+    if (server_emulate(c->server, key, q->text, &e) != 0) {
         local_answer_err(p, &e);
-    else
-        answer_json(p, json_pack("{s:b}", "ok", 1));
+        return;
+    }
+    if (key != EMULATE_PACE)
+        note_absent(c, q->text, note, sizeof note);
+    answer_json(p, *note ? json_pack("{s:b, s:s}", "ok", 1, "note", note)
+                         : json_pack("{s:b}", "ok", 1));
 }
 
 static void

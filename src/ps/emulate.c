@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "io/link.h"
 #include "job/emulation.h"
+#include "job/ranked.h"
 #include "ps/server_impl.h"
 
 #include <string.h>
@@ -121,4 +122,26 @@ server_emulate(struct server *s, enum emulation_key key, const char *text,
     s->n_emulations++;
     change_event(s->c.events, key, text);
     return tell_all(s, err);
+}
+
+bool
+server_find_absent(const struct server *s, const char *text, uint32_t *first,
+                   uint32_t *last)
+{
+    struct ranked r;
+
+    while (ranked_next(&text, &r, NULL) == 1) {
+        uint32_t i = r.first;
+
+        while (i < s->n_sessions && i <= r.last &&
+               (s->session[i].state == SESSION_ABSENT ||
+                s->session[i].state == SESSION_STOPPING))
+            i++;
+        if (r.last == UINT32_MAX || (i < s->n_sessions && i <= r.last))
+            continue;
+        *first = r.first;
+        *last = r.last;
+        return true;
+    }
+    return false;
 }

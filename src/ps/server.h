@@ -96,6 +96,10 @@ int server_cut_worker(struct server *s, uint32_t rank, struct err *err);
  * text is put behind what there is (emulation_change).  ERR_USAGE. */
 int server_emulate(struct server *s, enum emulation_key key, const char *text,
                    struct err *err);
+/* The first entry of such a text with ranks of which no worker is there: it
+ * holds when one comes.  False: there is no such entry. */
+bool server_find_absent(const struct server *s, const char *text,
+                        uint32_t *first, uint32_t *last);
 /* A checkpoint of now; server_get_checkpoint tells when it is written. */
 int server_ask_checkpoint(struct server *s, struct err *err);
 /* How many this session could not write, and why the last one of them. */

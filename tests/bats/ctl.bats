@@ -209,6 +209,20 @@ has_asked() {
     end
 }
 
+@test "what is emulated for a worker that may still come is said to be that" {
+    begin --max-workers 4
+    expect 0 ctl run slow "1:2;3:3"
+    [ "${lines[1]}" = "no worker 3 now; it holds when one comes" ]
+    expect 0 ctl run net 2-3:delay=1 --json
+    [ "$(jq -r .note <<<"$output")" = \
+        "no worker 2-3 now; it holds when one comes" ]
+    for what in "1-3:2" all:3 0:1; do
+        expect 0 ctl run slow "$what"
+        [ "$output" = "emulated from now on: slow $what" ]
+    done
+    end
+}
+
 @test "the command line is checked before anybody is asked" {
     expect 2 ctl
     expect 2 ctl run
