@@ -159,7 +159,10 @@ cells_are_compared(void)
                         "\"optimizer\": {\"type\": \"sgd\", \"lr\": 1}}";
     char name[3][2] = {"a", "b", "c"}, version[] = "1";
     struct study_policy policy[3] = {
-        {name[0], version}, {name[1], version}, {name[2], version}};
+        {name[0], name[0], version},
+        {name[1], name[1], version},
+        {name[2], name[2], version},
+    };
     struct study s = {.target = 0.9,
                       .policy = policy,
                       .n_policies = 3,
