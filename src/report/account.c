@@ -107,6 +107,7 @@ on_work(void *ctx, const struct story_work *v, struct err *err)
         w->part_s[parts[i].part] += parts[i].length_s;
         at_s += parts[i].length_s;
     }
+    w->hidden_s += v->pull_hidden_s + v->last_push_hidden_s;
     w->iterations++;
     w->span_s = v->end_s - v->begin_s;
     a->n_pushes++;

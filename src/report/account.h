@@ -34,7 +34,8 @@ struct account_worker {
     char *host; /* or NULL */
     uint64_t iterations;
     double part_s[N_PARTS];
-    double span_s; /* of its last order, until the push */
+    double hidden_s; /* no part: transfer while it computed */
+    double span_s;   /* of its last order, until the push */
 };
 
 /* A part of a worker's time. */
@@ -93,6 +94,9 @@ struct account {
 /* Reads the directory of a run that has begun. */
 int account_read(struct account *a, const char *run, struct err *err);
 void account_release(struct account *a);
+/* Seconds of transfer of all workers, and how many of them were hidden behind
+ * computing. */
+double account_transfer(const struct account *a, double *hidden_s);
 /* Names that tell runs from each other: policies where they do, else
  * directories. */
 int account_label(struct account *a, size_t n, struct err *err);

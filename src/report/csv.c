@@ -31,8 +31,9 @@ static const struct {
               "updates,pushes,dropped_pushes,workers_lost,samples_per_second,"
               "best_accuracy,test_accuracy,test_loss,train_loss,waiting_share,"
               "mean_staleness,max_staleness,bytes_pushed,bytes_pulled"},
-    [WORKERS] = {"workers.csv",
-                 "rank,host,iterations,compute,data,pull,push,wait,other"},
+    [WORKERS] =
+        {"workers.csv",
+         "rank,host,iterations,compute,data,pull,push,wait,other,hidden"},
     [STALENESS] = {"staleness.csv", "staleness,pushes"},
     [EVALUATIONS] = {"evaluations.csv", "seconds,samples,loss,accuracy"},
     [PUSHES] = {"pushes.csv",
@@ -209,7 +210,9 @@ put_workers(struct csv *c)
         fprintf(f, ",%zu,", r);
         draft_put_cell(f, w->host ? w->host : "");
         put(f, (double)w->iterations);
-        put_all(f, w->part_s, N_PARTS);
+        for (int k = 0; k < N_PARTS; k++)
+            put(f, w->part_s[k]);
+        PUT(f, w->hidden_s);
     }
 }
 

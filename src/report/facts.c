@@ -134,6 +134,12 @@ take_facts(struct account *a)
     take(a, "bytes_pulled", &f->bytes_pulled);
 }
 
+static double
+seconds_of(const json_t *parts, const char *key)
+{
+    return fmax(0, json_number_value(json_object_get(parts, key)));
+}
+
 /* What a worker has measured itself sums up to its wall time. */
 static void
 take_parts(struct account *a)
@@ -152,8 +158,9 @@ take_parts(struct account *a)
             continue;
         w = &a->worker[rank];
         for (int k = 0; k < N_PARTS; k++)
-            w->part_s[k] = fmax(
-                0, json_number_value(json_object_get(seconds, part_names[k])));
+            w->part_s[k] = seconds_of(seconds, part_names[k]);
+        w->hidden_s = seconds_of(seconds, "push_hidden") +
+                      seconds_of(seconds, "pull_hidden");
     }
 }
 
@@ -186,6 +193,21 @@ account_conclude(struct account *a, struct err *err)
         take_histogram(a);
     }
     return 0;
+}
+
+double
+account_transfer(const struct account *a, double *hidden_s)
+{
+    double seen_s = 0;
+
+    *hidden_s = 0;
+    for (size_t i = 0; i < a->n_workers; i++) {
+        const struct account_worker *w = &a->worker[i];
+
+        seen_s += w->part_s[PART_PULL] + w->part_s[PART_PUSH];
+        *hidden_s += w->hidden_s;
+    }
+    return seen_s + *hidden_s;
 }
 
 static const char *

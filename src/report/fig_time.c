@@ -24,9 +24,9 @@ longest(const struct account *a, size_t n)
     return most;
 }
 
-static const char *const heads[] = {"worker",  "host",  "iterations", "wall",
-                                    "compute", "data",  "pull",       "push",
-                                    "wait",    "other", NULL};
+static const char *const heads[] = {
+    "worker", "host", "iterations", "wall",  "compute",         "data",
+    "pull",   "push", "wait",       "other", "hidden transfer", NULL};
 
 static void
 table(struct page *p, const struct account *a)
@@ -55,8 +55,23 @@ table(struct page *p, const struct account *a)
         html_cell(p, html_seconds(text, wall(w)));
         for (int k = 0; k < N_PARTS; k++)
             html_cell(p, html_seconds(text, w->part_s[k]));
+        html_cell(p, html_seconds(text, w->hidden_s));
     }
     html_table_end(p);
+}
+
+static void
+hidden(struct page *p, const struct account *a)
+{
+    char seconds[HTML_NUMBER], share[HTML_NUMBER];
+    double hidden_s, all_s = account_transfer(a, &hidden_s);
+
+    if (hidden_s > 0)
+        fprintf(p->f,
+                "<p class=\"note\">Transfer hidden behind computing: %s, %s."
+                "</p>\n",
+                html_seconds(seconds, hidden_s),
+                html_percent(share, hidden_s / all_s));
 }
 
 /* A row per worker, the parts one after the other; all runs on the same scale,
@@ -118,6 +133,7 @@ split(struct page *p, const struct account *a, size_t n, double most)
     if (rows < a->n_used)
         fprintf(p->f, "<p class=\"note\">%zu of %u workers are drawn.</p>\n",
                 rows, a->n_used);
+    hidden(p, a);
     table(p, a);
     html_figure_end(p);
 }

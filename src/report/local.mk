@@ -3,6 +3,7 @@ libebsp_a_SOURCES += \
 	src/report/account.c src/report/account.h \
 	src/report/account_impl.h src/report/facts.c \
 	src/report/chrome.c src/report/chrome.h \
+	src/report/chrome_impl.h src/report/chrome_put.c \
 	src/report/csv.c src/report/csv.h \
 	src/report/curve.c src/report/curve.h \
 	src/report/draft.c src/report/draft.h \

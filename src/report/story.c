@@ -237,6 +237,8 @@ on_push(struct story *s, struct err *err)
     if (!seat || get_seconds(s, "pull", &w.pull_s, err) != 0 ||
         get_seconds(s, "data", &w.data_s, err) != 0 ||
         get_seconds(s, "compute", &w.compute_s, err) != 0 ||
+        get_seconds(s, "pull_hidden", &w.pull_hidden_s, err) != 0 ||
+        get_seconds(s, "push_hidden", &w.last_push_hidden_s, err) != 0 ||
         get_measure(s, "loss", &w.loss, err) != 0 ||
         get_measure(s, "norm", &w.norm, err) != 0 ||
         get_count(s, "samples", &w.samples, err) != 0 ||

@@ -42,6 +42,9 @@ struct story_work {
         id; /* of the push, from 1; 0: none came, only begin and end hold */
     double begin_s, end_s;
     double pull_s, data_s, compute_s, push_s;
+    /* No parts, but transfer while it computed: of the parameters, and of the
+     * worker's push before, as it tells that with this one.  0: not told. */
+    double pull_hidden_s, last_push_hidden_s;
     double loss, norm; /* NAN: not finite */
     int64_t samples;
 };

@@ -84,6 +84,16 @@ overview(const struct account *a, size_t n, FILE *f)
 }
 
 static void
+hidden(const struct account *a, FILE *f)
+{
+    double hidden_s, all_s = account_transfer(a, &hidden_s);
+
+    if (hidden_s > 0)
+        fprintf(f, "transfer hidden behind computing: %.3f s, %.1f %%\n",
+                hidden_s, 100 * hidden_s / all_s);
+}
+
+static void
 workers(const struct account *a, FILE *f)
 {
     char label[160], host[64];
@@ -107,6 +117,7 @@ workers(const struct account *a, FILE *f)
             fprintf(f, " %*.3f", COLUMN - 1, w->part_s[k]);
         fputc('\n', f);
     }
+    hidden(a, f);
     if (a->superstep.n) {
         double sum = 0, count = 0;
 

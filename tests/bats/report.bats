@@ -103,6 +103,28 @@ END
     diff <(printf '%s\n' "$output") run/trace.json
 }
 
+@test "a timeline shows transfer beside computing" {
+    blobs_job job.json '.layers[0].units = 40000 | .epochs = 1 |
+        .data.train = 200'
+    "$EBSP" train job.json -q --transport tcp -r run
+    expect 0 trace run
+    # A span of a network during which its worker computes; none overlaps
+    # another one of its track.
+    json_true run/trace.json '
+        [.traceEvents[] | select(.ph == "X") | .end = .ts + .dur] as $spans |
+        [.traceEvents[] | select(.name == "thread_name")] as $tracks |
+        def track($n): $tracks[] | select(.args.name | test($n)).tid;
+        [$spans[] | select(.tid == track("^worker 0 network$"))] as $moves |
+        [$spans[] | select(.tid == track("^worker 0 \\(") and
+            .name == "compute")] as $computes |
+        any($moves[]; . as $m | any($computes[]; .ts < $m.end and
+            $m.ts < .end)) and
+        ([$moves | sort_by(.ts) | .[:-1], .[1:]] | transpose |
+            all(.[0].end <= .[1].ts + 0.0005))'
+    expect 0 report run --text
+    stdout_has 'transfer hidden behind computing: '
+}
+
 @test "without gnuplot the page has tables, and the summary is printed" {
     train run bsp
     mkdir bin
