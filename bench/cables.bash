@@ -4,7 +4,7 @@
 # make them (tests/tools/netns.bash), with rates that tests do not need, and an
 # ebsp that starts its workers there.
 #
-#   source bench/cables.bash
+#   source bench/cables.bash         after script.bash
 #   make_netns 1                     coordinator and one worker
 #   cable 0 10gbit                   its rate, both ways; "none": no limit
 #   netns_train JOB ARG...           ebsp train, one worker in each
@@ -12,13 +12,8 @@
 #   median_of FILE                   of its numbers, one per line
 # shellcheck disable=SC2154 # netns_... are of netns.bash
 bench_dir=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
-[ ! -x ./ebsp ] || : "${EBSP:=$PWD/ebsp}" # run in a build folder
-EBSP=$(command -v "${EBSP:-ebsp}") || {
-    echo "$0: no ebsp: say EBSP=PATH" >&2
-    exit 1
-}
+find_ebsp
 pids=()
-skip() { echo "$0: skipped: $*" >&2 && exit 0; }
 within() { # SECONDS CMD...
     local end=$((SECONDS + $1))
     shift
@@ -32,7 +27,7 @@ source "$bench_dir/../tests/tools/netns.bash"
 work=$(mktemp -d)
 cd "$work" || exit 1
 tidy() {
-    kill "${pids[@]}" 2>/dev/null
+    kill "${pids[@]}" 2>/dev/null || true
     rm -rf "$work"
 }
 trap tidy EXIT

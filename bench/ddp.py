@@ -39,7 +39,9 @@ TUNED = {
 
 
 def options():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(
+        description=__doc__, usage=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--cases", default="")
     p.add_argument("--rounds", type=int, default=0)

@@ -9,14 +9,14 @@ The workers do not compute (`ebsp train --echo`) and are paced, so that the
 server and not the cores is measured: a worker that is never kept waiting does
 one mini-batch of 32 samples every --pace milliseconds.
 
-  --quick            n = 1, 4, 16; one round
+  --quick            at most 16 workers, one round
   --policies P,...   default bsp,asp
   --params N,...     parameters of the model; default 60000,1000000
   --pace MS          default 50
   --most N           workers; default 64
   --transport HOW    auto (default) or tcp
-  --rounds N         default 3; medians
-  --seconds S        default 3
+  --rounds N         default 5; medians
+  --seconds S        of each, default 2
   --ebsp PROGRAM     default ./ebsp
   --json FILE        the same figures as JSON
 """
@@ -33,7 +33,9 @@ BATCH = 32
 
 
 def options():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(
+        description=__doc__, usage=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--policies", default="bsp,asp")
     p.add_argument("--params", default="60000,1000000")
@@ -41,11 +43,11 @@ def options():
     p.add_argument("--most", type=int, default=0)
     p.add_argument("--transport", default="auto")
     p.add_argument("--rounds", type=int, default=0)
-    p.add_argument("--seconds", type=float, default=3)
+    p.add_argument("--seconds", type=float, default=2)
     p.add_argument("--ebsp", default="./ebsp")
     p.add_argument("--json")
     o = p.parse_args()
-    o.rounds = o.rounds or (1 if o.quick else 3)
+    o.rounds = o.rounds or (1 if o.quick else 5)
     o.most = o.most or (16 if o.quick else 64)
     return o
 

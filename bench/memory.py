@@ -33,7 +33,9 @@ MB = 1e6
 
 
 def options():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(
+        description=__doc__, usage=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--nets", default="")
     p.add_argument("--ebsp", default="./ebsp")

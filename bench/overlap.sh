@@ -1,9 +1,14 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# bench/overlap.sh [--quick] [RATE]: how much of the transfer is hidden behind
-# computing when a worker trains alexnet-large (6.7 million parameters, batch
-# 128, one thread) over a cable of 1 Gbit/s.  Needs root, iperf3, jq and ebsp
-# (EBSP=PATH).  Writes a table, and lines of JSON to overlap.json.
+# How much of the transfer is hidden behind computing when a worker trains
+# alexnet-large (6.7 million parameters, batch 128, one thread) over a cable.
+#
+#   bench/overlap.sh [--quick] [RATE]
+#
+# RATE is that of the cable, as tc writes it; default 1gbit.  Medians over the
+# iterations of 3 runs, --quick: of one.  Needs root, iperf3, jq and ebsp
+# (EBSP=PATH, or ./ebsp).  Prints a table and leaves the figures as JSON in OUT
+# (default bench-results), overlap.json.
 #
 #   compute    seconds of an iteration that the worker computes (and reads data)
 #   transfer   what both ways take at the speed that iperf3 reaches
@@ -11,14 +16,29 @@
 #              and pull
 #   iteration  from update to update; bound: max(compute, transfer)
 #   hidden     1 - exposed / transfer
+
 set -euo pipefail
-rounds=5
-if [ "${1:-}" = --quick ]; then rounds=1 && shift; fi
-rate=${1:-1gbit}
-out=$PWD/overlap.json
-model=$(cd "$(dirname "$0")" && pwd)/../models/alexnet-large-cifar10.json
-# shellcheck source=/dev/null
-source "$(dirname "$0")/cables.bash"
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=bench/script.bash
+source "$here/script.bash"
+rounds=3 rate=''
+for arg; do
+    case $arg in
+    --help | -h) usage && exit ;;
+    --quick) rounds=1 ;;
+    *)
+        if [ -n "$rate" ] || ! is_rate "$arg"; then
+            refuse "expected --quick or one rate, got \"$arg\""
+        fi
+        rate=$arg
+        ;;
+    esac
+done
+rate=${rate:-1gbit}
+model=$here/../models/alexnet-large-cifar10.json
+begin overlap
+# shellcheck source=bench/cables.bash
+source "$here/cables.bash"
 for tool in iperf3 jq; do command -v "$tool" >/dev/null || skip "needs: $tool"; done
 need_netns
 make_netns 1
@@ -57,9 +77,12 @@ for how in plain tls; do
          iteration: (map(.iteration) | median),
          moving: (map(.moving) | median)} |
         .bound = ([.compute, .transfer] | max) |
-        .hidden = 1 - .exposed / .transfer' all | tee -a "$out" |
+        .hidden = 1 - .exposed / .transfer' all | tee -a rows |
         jq -r '[.how, .compute, .transfer, .exposed, .iteration, .bound, .hidden] |
             @tsv' |
         awk '{ printf "%-6s %8.3f %8.3f %8.3f %9.3f %8.3f %6.0f%%\n",
             $1, $2, $3, $4, $5, $6, 100 * $7 }'
 done
+jq -es --arg rate "$rate" --argjson rounds "$rounds" \
+    '{benchmark: "overlap", rate: $rate, rounds: $rounds, rows: .}' \
+    rows >"$results"

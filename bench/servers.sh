@@ -3,28 +3,49 @@
 # Parameter servers against a single one: 8 workers on 4 hosts, which are
 # network namespaces at one switch, 1 Gbit/s each way and host.  Workers answer
 # at once (--echo), so the time between updates is that of push, update and
-# pull.  Needs root, iproute2, jq and ebsp (EBSP=PATH, or ./ebsp).
+# pull.
 #
-#   bench/servers.sh [--quick]       a table, and JSON in servers.json
+#   bench/servers.sh [--quick]
 #
-# PARAMS, RATE, ROUNDS, RUNS and WAYS ("insecure" or "tls", or both) change what
-# is measured; the kinds are taken in turn, RUNS times.
-set -euo pipefail
+# The environment changes what is measured: PARAMS (default 10000000), RATE
+# (1gbit), ROUNDS (updates, 4), RUNS (5; --quick: 1) and WAYS ("insecure tls").
+# The kinds are taken in turn, RUNS times; the first run that fails ends it all.
+# Needs root, iproute2, jq and ebsp (EBSP=PATH, or ./ebsp).  Prints a table and
+# leaves the figures as JSON in OUT (default bench-results), servers.json.
 
-if [ "${1:-}" = --quick ]; then RUNS=1; fi
-ebsp=$(readlink -f "${EBSP:-ebsp}")
+set -euo pipefail
+# shellcheck source=bench/script.bash
+source "$(dirname "$0")/script.bash"
+for arg; do
+    case $arg in
+    --help | -h) usage && exit ;;
+    --quick) RUNS=1 ;;
+    *) refuse "unknown argument \"$arg\"" ;;
+    esac
+done
 params=${PARAMS:-10000000} rate=${RATE:-1gbit} rounds=${ROUNDS:-4} runs=${RUNS:-5}
 read -ra ways <<<"${WAYS:-insecure tls}"
+for number in "$params" "$rounds" "$runs"; do
+    [[ $number =~ ^[1-9][0-9]*$ ]] ||
+        refuse "PARAMS, ROUNDS, RUNS: expected a number, got \"$number\""
+done
+if [ "$rate" = none ] || ! is_rate "$rate"; then
+    refuse "RATE: expected one as tc writes it, got \"$rate\""
+fi
+for way in "${ways[@]}"; do
+    [[ $way =~ ^(insecure|tls)$ ]] ||
+        refuse "WAYS: expected insecure, tls or both, got \"$way\""
+done
+begin servers
+find_ebsp
 kinds=(0 1 4) # parameter servers; 0: the coordinator itself
 warm_up=2     # updates that are not counted
 
-skip() { echo "$0: skipped: $*" >&2 && exit 0; }
 for tool in ip tc nsenter unshare setpriv jq; do
     command -v "$tool" >/dev/null || skip "needs: $tool"
 done
 [ "$(id -u)" -eq 0 ] || skip "network namespaces need root"
 unshare -n true 2>/dev/null || skip "network namespaces are not permitted"
-out=$PWD/servers.json
 cd "$(mktemp -d)"
 holders=()
 trap 'kill "${holders[@]}" 2>/dev/null || true; rm -rf "$PWD"' EXIT
@@ -85,9 +106,9 @@ measure() { # WAY SERVERS
     local how=()
     [ "$1" = tls ] || how=(--insecure)
     rm -rf run
-    within "${holders[1]}" "$ebsp" train job.json -r run -q --echo \
+    within "${holders[1]}" "$EBSP" train job.json -r run -q --echo \
         --hosts local:2,10.79.0.2:2,10.79.0.3:2,10.79.0.4:2 \
-        --ssh "$PWD/ssh" --remote-path "$ebsp" --listen 10.79.0.1 \
+        --ssh "$PWD/ssh" --remote-path "$EBSP" --listen 10.79.0.1 \
         --servers "$2" "${how[@]}" 2>log || { cat log >&2 && exit 1; }
     jq -n --argjson skip "$warm_up" '
         [inputs | select(.event == "commit") | .t][$skip:] |
@@ -98,18 +119,18 @@ measure() { # WAY SERVERS
 for way in "${ways[@]}"; do
     for ((i = 0; i < runs; i++)); do
         for k in "${kinds[@]}"; do
-            printf '{"way": "%s", "servers": %d, "ms": %s}\n' \
-                "$way" "$k" "$(measure "$way" "$k")"
+            ms=$(measure "$way" "$k") # by itself, so that a failure counts
+            printf '{"way": "%s", "servers": %d, "ms": %s}\n' "$way" "$k" "$ms"
         done
     done
 done >all
-jq -s --argjson params "$params" --arg rate "$rate" '
+jq -es --argjson params "$params" --arg rate "$rate" '
     {params: $params, rate: $rate, workers: 8, hosts: 4, kinds: (
         group_by([.way, .servers]) | map({way: .[0].way, servers: .[0].servers,
             runs: length, median_ms: (map(.ms) | sort | .[length / 2 | floor])}))}
     | .kinds as $all | .kinds |= map(.way as $w | .ratio =
         (first($all[] | select(.way == $w and .servers == 0)).median_ms / .median_ms))' \
-    all >"$out"
+    all >"$results"
 echo "| connections | servers | push + update + pull, ms | against none |"
 echo "|---|---|---|---|"
-jq -r '.kinds[] | "| \(.way) | \(if .servers == 0 then "none" else .servers end) | \(.median_ms | round) | \(.ratio * 100 | round / 100) |"' "$out"
+jq -r '.kinds[] | "| \(.way) | \(if .servers == 0 then "none" else .servers end) | \(.median_ms | round) | \(.ratio * 100 | round / 100) |"' "$results"

@@ -47,7 +47,9 @@ runpy.run_path('step.py', run_name='__main__')
 
 
 def options():
-    p = argparse.ArgumentParser(description=__doc__.split("\n")[0])
+    p = argparse.ArgumentParser(
+        description=__doc__, usage=argparse.SUPPRESS,
+        formatter_class=argparse.RawDescriptionHelpFormatter)
     p.add_argument("--quick", action="store_true")
     p.add_argument("--nets", default=",".join(BATCH))
     p.add_argument("--threads", default="")

@@ -1,16 +1,34 @@
 #!/bin/bash
 # SPDX-License-Identifier: Apache-2.0
-# bench/wire.sh [--quick] [RATE...]: how much of a TCP path parameters and contributions
-# use, against iperf3 on the same path, plain and in TLS.  Needs root, iperf3,
-# jq and ebsp (EBSP=PATH).  Writes a table, and lines of JSON to wire.json.
+# How much of a TCP path parameters and contributions use, against iperf3 on the
+# same path, plain and in TLS.
+#
+#   bench/wire.sh [--quick] [RATE...]
+#
+# RATE is that of the cable, as tc writes it (1gbit), or "none" for one without
+# a limit; default 1gbit 10gbit none.  Medians of 5 rounds, --quick: one.
+# Needs root, iperf3, jq and ebsp (EBSP=PATH, or ./ebsp).  Prints a table and
+# leaves the figures as JSON in OUT (default bench-results), wire.json.
+
 set -euo pipefail
-rounds=5
-if [ "${1:-}" = --quick ]; then rounds=1 && shift; fi
-rates=("$@")
-[ $# -gt 0 ] || rates=(1gbit 10gbit none)
-out=$PWD/wire.json
-# shellcheck source=/dev/null
-source "$(dirname "$0")/cables.bash"
+here=$(cd "$(dirname "$0")" && pwd)
+# shellcheck source=bench/script.bash
+source "$here/script.bash"
+rounds=5 rates=()
+for arg; do
+    case $arg in
+    --help | -h) usage && exit ;;
+    --quick) rounds=1 ;;
+    *)
+        is_rate "$arg" || refuse "expected --quick or a rate, got \"$arg\""
+        rates+=("$arg")
+        ;;
+    esac
+done
+[ ${#rates[@]} -gt 0 ] || rates=(1gbit 10gbit none)
+begin wire
+# shellcheck source=bench/cables.bash
+source "$here/cables.bash"
 for tool in iperf3 jq; do command -v "$tool" >/dev/null || skip "needs: $tool"; done
 need_netns
 make_netns 1
@@ -64,7 +82,10 @@ for rate in "${rates[@]}"; do
     cable 0 "$rate"
     rm -f ./*.tsv
     rm -rf run
-    "$EBSP" train job.json -q -r run --echo >/dev/null 2>&1
+    "$EBSP" train job.json -q -r run --echo >log 2>&1 || {
+        cat log >&2
+        exit 1
+    }
     update=$(split | cut -f 2)
     for ((i = 0; i < rounds; i++)); do
         iperf_gbit -R >>down.tsv
@@ -82,10 +103,12 @@ for rate in "${rates[@]}"; do
             {rate: $rate, how: $how, iperf_down: $down, iperf_up: $up,
              pull: $pull, push: $push, round: $round,
              share: ([$pull / $down, $push / $up] | min)}' |
-            tee -a "$out" |
+            tee -a rows |
             jq -r 'map_values(if type == "number" then . * 100 | round / 100
                 else . end) | map(.) | @tsv' |
             awk '{ printf "%-8s %-6s %8s %8s %8s %8s %8s %7s\n",
                 $1, $2, $3, $4, $5, $6, $7, $8 }'
     done
 done
+jq -es --argjson rounds "$rounds" \
+    '{benchmark: "wire", rounds: $rounds, rows: .}' rows >"$results"

@@ -120,6 +120,7 @@ BATS_TESTS += tests/bats/report.bats
 # study
 UNIT_TESTS += tests/unit/test_study
 BATS_TESTS += tests/bats/bench.bats tests/bats/advise.bats
+BATS_TESTS += tests/bats/bench-run.bats
 
 # zipline
 UNIT_TESTS += tests/unit/test_zipline
