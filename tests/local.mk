@@ -114,7 +114,7 @@ UNIT_TESTS += tests/unit/test_view tests/unit/test_http tests/unit/test_top
 BATS_TESTS += tests/bats/metrics.bats tests/bats/top.bats
 
 # report
-UNIT_TESTS += tests/unit/test_report
+UNIT_TESTS += tests/unit/test_report tests/unit/test_overlap
 BATS_TESTS += tests/bats/report.bats
 
 # study
