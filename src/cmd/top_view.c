@@ -190,14 +190,13 @@ make_head(struct top_view *v, const struct top_source *s,
                          "; %llu supersteps, the last %s ms",
                          (unsigned long long)t->supersteps,
                          decimal(c, t->superstep_s, 1, 1000, ""));
-    (void)str_printf(v->workers, sizeof v->workers,
-                     "%u workers, %llu lost; waiting %s, staleness %s on "
-                     "average, %llu at most%s",
-                     s->life == TOP_ENDED ? t->n : tally_present(t),
-                     (unsigned long long)t->lost,
-                     decimal(a, get_waiting(s), 1, 100, "%"),
-                     decimal(b, mean, 2, 1, ""),
-                     (unsigned long long)t->stale_max, steps);
+    (void)str_printf(
+        v->workers, sizeof v->workers,
+        "%u workers, %llu lost; waiting %s, staleness %s on "
+        "average, %llu at most%s",
+        s->life == TOP_ENDED ? t->n : tally_present(t),
+        (unsigned long long)t->lost, decimal(a, get_waiting(s), 1, 100, "%"),
+        decimal(b, mean, 2, 1, ""), (unsigned long long)t->stale_max, steps);
 }
 
 /* ---- its workers --------------------------------------------------------- */

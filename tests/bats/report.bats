@@ -125,6 +125,21 @@ END
     stdout_has 'transfer hidden behind computing: '
 }
 
+@test "an output that is no regular file is written to and stays what it is" {
+    train run bsp
+    ln -s real.json link.json
+    touch real.json
+    expect 0 trace run -o link.json
+    [ -L link.json ]
+    json_true real.json '.traceEvents | length > 10'
+    mkfifo pipe
+    bg got cat pipe
+    expect 0 trace run -o pipe
+    finish $!
+    [ -p pipe ]
+    cmp got real.json
+}
+
 @test "without gnuplot the page has tables, and the summary is printed" {
     train run bsp
     mkdir bin
