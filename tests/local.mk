@@ -19,7 +19,8 @@ UNIT_TESTS += tests/unit/test_base tests/unit/test_habit tests/unit/test_json
 
 # nn: graph and execution
 UNIT_TESTS += tests/unit/test_graph tests/unit/test_gradients tests/unit/test_net
-UNIT_TESTS += tests/unit/test_tuning tests/unit/test_wino
+UNIT_TESTS += tests/unit/test_tuning tests/unit/test_tuning_time \
+	tests/unit/test_wino
 EXTRA_DIST += tests/unit/net_fixture.h
 
 # nn: optimizers, tensor files, references

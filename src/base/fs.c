@@ -17,14 +17,12 @@
 #include <sys/statvfs.h>
 #include <unistd.h>
 
-int
-fs_read(const char *path, struct buf *to, struct err *err)
+/* Closes fd. */
+static int
+read_all(int fd, const char *path, struct buf *to, struct err *err)
 {
-    int fd = open(path, O_RDONLY | O_CLOEXEC);
     ssize_t n = -1;
 
-    if (fd < 0)
-        return err_errno(err, "%s", path);
     for (;;) {
         char part[16384];
 
@@ -48,6 +46,32 @@ fs_read(const char *path, struct buf *to, struct err *err)
         return err_set(err, ERR_SYS, "%s: larger than %zu bytes", path,
                        to->max);
     return 0;
+}
+
+int
+fs_read(const char *path, struct buf *to, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC);
+
+    return fd < 0 ? err_errno(err, "%s", path) : read_all(fd, path, to, err);
+}
+
+int
+fs_read_regular(const char *path, struct buf *to, struct err *err)
+{
+    int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
+    struct stat st;
+
+    if (fd < 0 || fstat(fd, &st) != 0) {
+        err_errno(err, "%s", path);
+    } else if (!S_ISREG(st.st_mode)) {
+        err_set(err, ERR_SYS, "%s: not a regular file", path);
+    } else {
+        return read_all(fd, path, to, err);
+    }
+    if (fd >= 0)
+        close(fd);
+    return -1;
 }
 
 int

@@ -12,6 +12,9 @@ struct buf;
 
 /* Appends the file to `to`; larger than to->max is an error. */
 int fs_read(const char *path, struct buf *to, struct err *err);
+/* The same, but only of a regular file: never waits for whoever is at the other
+ * end of a pipe. */
+int fs_read_regular(const char *path, struct buf *to, struct err *err);
 /* Replaces the file at once: temporary file beside it, fsync, rename, fsync of
  * the folder.  When it fails nothing of it is left. */
 int fs_write(const char *path, const void *data, size_t n, struct err *err);

@@ -1,6 +1,8 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "cmd/plan.h"
 
+#include "base/err.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "codec/codec.h"
 #include "nn/ways.h"
@@ -40,23 +42,31 @@ plan_print_layers(FILE *to, const struct graph *g)
             str_count(flop, graph_get_flop(g)));
 }
 
-void
-plan_print_ways(FILE *to, const struct graph *g, enum tuning_source source)
+int
+plan_print_ways(FILE *to, const struct job *j, enum tuning_source source,
+                struct err *err)
 {
     static const char *const sources[] = {"rules", "the job", "measured before",
                                           "measured now"};
-    const char *way[N_PASSES];
+    const struct graph *g = j->graph;
+    const size_t n = graph_get_layers(g);
+    const char *(*way)[N_PASSES] = mem_alloc(n, sizeof *way);
+    int r = way ? graph_find_ways(g, j->batch, (int)j->threads, way, err)
+                : err_nomem(err);
     struct layer_info info;
 
-    fprintf(to, "\nways        images %s (%s)\n", graph_get_images(g),
-            sources[source]);
-    for (size_t i = 0; i < graph_get_layers(g); i++) {
-        if (!graph_get_layer_ways(g, i, way))
+    if (r == 0)
+        fprintf(to, "\nways        images %s (%s)\n", graph_get_images(g),
+                sources[source]);
+    for (size_t i = 0; r == 0 && i < n; i++) {
+        if (!way[i][PASS_FORWARD])
             continue;
         graph_get_layer(g, i, &info);
         fprintf(to, "%-16s forward %s, data %s, weights %s\n", info.name,
-                way[PASS_FORWARD], way[PASS_DATA], way[PASS_WEIGHTS]);
+                way[i][PASS_FORWARD], way[i][PASS_DATA], way[i][PASS_WEIGHTS]);
     }
+    mem_free(way);
+    return r;
 }
 
 /* What a worker sends at most. */

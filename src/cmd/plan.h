@@ -9,10 +9,10 @@
 #include <stdio.h>
 
 void plan_print_layers(FILE *to, const struct graph *g);
+/* How the convolutions are computed here, and who says so. */
+int plan_print_ways(FILE *to, const struct job *j, enum tuning_source source,
+                    struct err *err);
 /* d may be NULL: the data is not here. */
-/* How the convolutions are computed, and who says so. */
-void plan_print_ways(FILE *to, const struct graph *g,
-                     enum tuning_source source);
 void plan_print(FILE *to, const struct job *j, const struct dataset *d);
 
 #endif

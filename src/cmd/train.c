@@ -333,6 +333,15 @@ load_job(const struct train_options *o, struct job *j, struct err *err)
     return r;
 }
 
+static void
+say_slow(void *ctx)
+{
+    (void)ctx;
+    fflush(stdout); /* the plan, where both go to the same file */
+    fprintf(stderr, "ebsp train: measuring which convolutions are fastest "
+                    "(--tune off: do not)\n");
+}
+
 /* A run that goes on is computed as before, even where nothing was measured.
  * What is asked for now comes before what a saved job says. */
 static int
@@ -340,12 +349,14 @@ choose_ways(const struct train_options *o, struct job *j,
             enum tuning_source *source, struct err *err)
 {
     const struct tuning off = {.effort = TUNING_OFF};
+    struct tuning tuning = o->tuning;
 
+    tuning.slow = o->quiet ? NULL : say_slow;
     if (o->resume) /* perhaps by --supervise, with the options of the start */
         return tuning_choose(j, &off, source, err);
     if (o->retune && tuning_forget(j, err) != 0)
         return -1;
-    return tuning_choose(j, &o->tuning, source, err);
+    return tuning_choose(j, &tuning, source, err);
 }
 
 static int
@@ -359,8 +370,7 @@ dry_run(const struct train_options *o, struct train *t, struct err *err)
     servers_print(stdout, &t->cluster, &t->job, t->servers);
     if (choose_ways(o, &t->job, &source, err) != 0)
         return -1;
-    plan_print_ways(stdout, t->job.graph, source);
-    return 0;
+    return plan_print_ways(stdout, &t->job, source, err);
 }
 
 /* What this machine has to have for the run. */

@@ -61,13 +61,17 @@ static bool
 recall(struct graph *g, const char *path, const char *key)
 {
     static const char *const keys[] = {"key", "ways", NULL};
+    struct buf text = BUF_INIT(MAX_CACHE_BYTES);
     struct err err = ERR_INIT;
     const char *was = NULL, *ways = NULL;
     struct json_doc doc = {0};
     struct jcur root;
     bool ok;
 
-    if (json_doc_load(&doc, path, &err) != 0)
+    ok = fs_read_regular(path, &text, &err) == 0 &&
+         json_doc_parse(&doc, path, text.data, text.len, &err) == 0;
+    buf_release(&text);
+    if (!ok)
         return false;
     root = jcur_root(&doc);
     ok = jcur_object(&root, keys, &err) == 0 &&
@@ -104,7 +108,9 @@ find_ways(struct job *j, const struct tuning *t, const char *key,
     const struct tune_options o = {.batch = j->batch,
                                    .threads = (int)j->threads,
                                    .full = t->effort == TUNING_FULL,
-                                   .exact = t->exact};
+                                   .exact = t->exact,
+                                   .slow = t->slow,
+                                   .ctx = t->ctx};
     char *folder = cache_folder();
     char *path = folder ? mem_printf("%s/ways-%016llx.json", folder,
                                      (unsigned long long)hash(key))

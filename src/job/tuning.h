@@ -4,8 +4,9 @@
  *
  * The memory is a folder of small files, one for each network, size of
  * mini-batch, number of threads, kind of measurement, processor and version:
- * $XDG_CACHE_HOME/ebsp, or ~/.cache/ebsp.  What cannot be read is measured
- * again; a folder that cannot be written is no failure. */
+ * $XDG_CACHE_HOME/ebsp, or ~/.cache/ebsp.  What is no regular file or
+ * cannot be read is measured again; a folder that cannot be written is no
+ * failure. */
 #ifndef EBSP_JOB_TUNING_H
 #define EBSP_JOB_TUNING_H
 
@@ -16,6 +17,10 @@ enum tuning_effort { TUNING_OFF, TUNING_QUICK, TUNING_FULL };
 struct tuning {
     enum tuning_effort effort;
     bool exact; /* direct convolutions only */
+    /* Called when measuring begins that will take more than about a second, or
+     * NULL. */
+    void (*slow)(void *ctx);
+    void *ctx;
 };
 
 enum tuning_source {

@@ -23,7 +23,9 @@ libebsp_a_SOURCES += \
 	src/nn/tensors.c src/nn/tensors.h \
 	src/nn/tensors_header.c src/nn/tensors_header.h \
 	src/nn/tune.c src/nn/tune.h \
+	src/nn/tune_times.c src/nn/tune_times.h \
 	src/nn/ways.c src/nn/ways.h \
+	src/nn/ways_taken.c \
 	src/nn/wino.c src/nn/wino.h \
 	src/nn/wino_kernels.h \
 	src/nn/wino_lanes.h \

@@ -213,10 +213,8 @@ need(const struct net_progress *progress, size_t *asked, size_t end,
     return progress->need(progress->ctx, end, err);
 }
 
-/* Processor time where one thread does it all: other load disturbs that less
- * than the time of day. */
-static int64_t
-op_clock(void)
+int64_t
+plan_clock_ns(void)
 {
     struct timespec t;
 
@@ -243,8 +241,12 @@ plan_run(struct plan *p, char *arena, const struct net_batch *b,
         zero_gaps(&p->graph->segments, grads);
     for (size_t i = 0; i < p->n_ops; i++) {
         const struct op *o = &p->op[i];
+        int64_t start;
 
-        int64_t start = p->spent_ns ? op_clock() : 0;
+        p->n_ran = i;
+        if (p->stop && p->stop(p->stop_ctx))
+            return 0;
+        start = p->spent_ns ? plan_clock_ns() : 0;
 
         if (need(progress, &asked, o->params_end, err) != 0)
             return -1;
@@ -255,10 +257,11 @@ plan_run(struct plan *p, char *arena, const struct net_batch *b,
                            o->what, err) != 0)
             return err_wrap(err, "layer \"%s\"", o->layer->name);
         if (p->spent_ns)
-            p->spent_ns[i] = op_clock() - start;
+            p->spent_ns[i] = plan_clock_ns() - start;
         for (size_t k = o->n_done; progress && progress->segment && k-- > 0;)
             progress->segment(progress->ctx, o->done + k);
     }
+    p->n_ran = p->n_ops;
     /* What no operation reads, gaps, is there at the end all the same. */
     return need(progress, &asked, p->graph->segments.n_floats, err);
 }

@@ -124,7 +124,16 @@ struct plan {
     const struct net_batch *batch;
     struct net_result *result;
     int64_t *spent_ns; /* time of each operation goes here; NULL: nowhere */
+    /* Asked before each operation, and ends the run when it says so; NULL:
+     * nobody is asked. */
+    bool (*stop)(void *ctx);
+    void *stop_ctx;
+    size_t n_ran; /* operations of the last run */
 };
+
+/* What spent_ns is measured with: processor time where one thread does it all,
+ * for other load disturbs that less than the time of day. */
+int64_t plan_clock_ns(void);
 
 /* The number of threads (par.h) must be the same here and in plan_run: oneDNN
  * divides the work when a primitive is made. */

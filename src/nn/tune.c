@@ -1,7 +1,9 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* The whole network is run in each way, so that caches are as full and the
  * layouts of neighbours as they will be; the time of every operation is taken,
- * and each computation of each layer gets the way that was best for it. */
+ * and each computation of each layer gets the way that was best for it.  The
+ * time for all of that is limited; what was not reached stays as the rules
+ * have it. */
 #include "nn/tune.h"
 
 #include "base/buf.h"
@@ -12,29 +14,36 @@
 #include "nn/layers/types.h"
 #include "nn/par.h"
 #include "nn/plan.h"
+#include "nn/tune_times.h"
 
 #include <stdint.h>
 #include <string.h>
 
-/* Quick: mini-batches of at most so many operations, so that even the largest
- * networks take seconds; more where a layer would be too small to judge. */
+/* Quick: mini-batches of at most so many operations; more where a layer would
+ * be too small to judge. */
 #define QUICK_FLOP    1e10
 #define QUICK_SAMPLES ((size_t)16)
 #define QUICK_STEPS   4
 #define LONG_NS       (NS_PER_S / 4) /* but after that only two */
 #define FULL_STEPS    8
+/* Time for everything; on a machine with other load, so many times as much of
+ * the time of day. */
+#define QUICK_NS (5 * NS_PER_S)
+#define FULL_NS  (60 * NS_PER_S)
+#define BUSY     4
+/* What a thread of an ordinary machine computes in a second, and how often the
+ * network is run in all: where the time is too short, on fewer samples. */
+#define USUAL_FLOPS 6e10
+#define USUAL_RUNS  8
+#define SLOW_S      1.0 /* people are told */
+/* Parameters of a layer that are drawn. */
+#define DRAWN ((size_t)4099)
 /* A step below this is not worth it. */
 #define USEFUL_FLOP 2e8
-/* A new way must take less than this part of the time of the old one. */
+/* Another layout must take less than this part of the time of the rule's. */
 #define BETTER 0.97
-
-/* Best times in seconds. */
-struct times {
-    double (*pass)[N_PASSES]; /* of each layer, convolutions */
-    double rest;              /* everything else */
-    bool (*wino)[N_PASSES];   /* trial: another algorithm than the direct */
-    enum way (*best)[N_PASSES];
-};
+/* What takes so many times as long at first is not tried again. */
+#define HOPELESS 1.5
 
 struct tuner {
     struct graph *graph;
@@ -44,7 +53,9 @@ struct tuner {
     float *x, *params, *grads;
     int32_t *label;
     uint64_t *key;
-    struct times trial, images[N_IMAGES];
+    struct tune_times trial, images[N_IMAGES];
+    int64_t limit_ns, start, day_start; /* plan_clock_ns, clock_now_ns */
+    int to_try;                         /* ways that were not tried yet */
 };
 
 bool
@@ -58,45 +69,83 @@ tune_is_useful(const struct graph *g, const struct tune_options *o)
     return flop * (double)o->batch >= USEFUL_FLOP;
 }
 
-static size_t
-choose_samples(const struct graph *g, const struct tune_options *o)
+static int64_t
+limit_ns(const struct tune_options *o)
 {
-    double n = QUICK_FLOP / (3 * g->flop);
+    if (o->limit_ns > 0)
+        return o->limit_ns;
+    return o->full ? FULL_NS : QUICK_NS;
+}
 
-    if (o->full || n >= (double)o->batch || o->batch <= QUICK_SAMPLES)
-        return o->batch;
-    return n > (double)QUICK_SAMPLES ? (size_t)n : QUICK_SAMPLES;
+/* Of all threads in a second. */
+static double
+usual_flops(const struct tune_options *o)
+{
+    return USUAL_FLOPS * (o->threads > 1 ? o->threads : 1);
 }
 
 static int
-times_init(struct times *t, const struct graph *g, struct err *err)
+count_ways(const struct tune_options *o)
 {
-    t->pass = mem_alloc(g->n, sizeof *t->pass);
-    t->best = mem_alloc(g->n, sizeof *t->best);
-    t->wino = mem_alloc(g->n, sizeof *t->wino);
-    return t->pass && t->best && t->wino ? 0 : err_nomem(err);
+    return o->exact ? 1 : 2 + dnn_has_winograd();
 }
 
-static void
-times_release(struct times *t)
+size_t
+tune_samples(const struct graph *g, const struct tune_options *o)
 {
-    mem_free(t->pass);
-    mem_free(t->best);
-    mem_free(t->wino);
+    double step = 3 * g->flop;
+    double quick = QUICK_FLOP / step;
+    double most = (double)limit_ns(o) / 1e9 * usual_flops(o) / USUAL_RUNS;
+    size_t n = o->batch;
+
+    if (!o->full && n > QUICK_SAMPLES && (double)n > quick)
+        n = quick > (double)QUICK_SAMPLES ? (size_t)quick : QUICK_SAMPLES;
+    if ((double)n * step > most)
+        n = most > step ? (size_t)(most / step) : 1;
+    return n;
+}
+
+double
+tune_seconds(const struct graph *g, const struct tune_options *o)
+{
+    const double limit = (double)limit_ns(o) / 1e9;
+    double run = (double)tune_samples(g, o) * 3 * g->flop / usual_flops(o);
+    double runs = (o->full ? FULL_STEPS : QUICK_STEPS) * run;
+    const double few = (double)LONG_NS / 1e9 + run;
+
+    if (!o->full && runs > few)
+        runs = few > 2 * run ? few : 2 * run;
+    runs *= 2 * count_ways(o);
+    return runs < limit ? runs : limit;
 }
 
 static void
 tuner_release(struct tuner *t)
 {
-    times_release(&t->trial);
+    tune_times_release(&t->trial);
     for (int i = 0; i < N_IMAGES; i++)
-        times_release(&t->images[i]);
+        tune_times_release(&t->images[i]);
     mem_free(t->x);
     mem_free(t->params);
     mem_free(t->grads);
     mem_free(t->label);
     mem_free(t->key);
     dnn_close(&t->dnn);
+}
+
+/* Of the size that the layers begin with, but repeated: to draw a hundred
+ * million takes longer than to measure. */
+static void
+fill_params(const struct graph *g, struct rng *rng, float *to)
+{
+    for (size_t i = 0; i < g->segments.n; i++) {
+        const struct segment *s = &g->segments.seg[i];
+        size_t n = s->count < DRAWN ? s->count : DRAWN;
+
+        init_fill(&g->init[i], rng, to + s->offset, n);
+        for (size_t k = n; k < s->count; k++)
+            to[s->offset + k] = to[s->offset + k - n];
+    }
 }
 
 static int
@@ -109,11 +158,13 @@ tuner_init(struct tuner *t, struct graph *g, const struct tune_options *o,
     memset(t, 0, sizeof *t);
     t->graph = g;
     t->options = o;
-    t->n = choose_samples(g, o);
-    if (dnn_open(&t->dnn, err) != 0 || times_init(&t->trial, g, err) != 0)
+    t->n = tune_samples(g, o);
+    t->limit_ns = limit_ns(o);
+    t->to_try = 2 * count_ways(o);
+    if (dnn_open(&t->dnn, err) != 0 || tune_times_init(&t->trial, g, err) != 0)
         return -1;
     for (int i = 0; i < N_IMAGES; i++)
-        if (times_init(&t->images[i], g, err) != 0)
+        if (tune_times_init(&t->images[i], g, err) != 0)
             return -1;
     t->x = mem_alloc_aligned(t->n * width * sizeof *t->x);
     t->params = mem_alloc_aligned(n_floats * sizeof *t->params);
@@ -127,167 +178,176 @@ tuner_init(struct tuner *t, struct graph *g, const struct tune_options *o,
     rng_init(&rng, 1);
     for (size_t i = 0; i < t->n * width; i++)
         t->x[i] = (float)rng_normal(&rng);
-    graph_init_params(g, 1, t->params);
+    fill_params(g, &rng, t->params);
     return 0;
 }
 
-/* Which of the times an operation belongs to. */
-static double *
-account(struct times *t, const struct op *o)
+static int64_t
+spent_ns(const struct tuner *t)
 {
-    return o->layer->type == &layer_conv2d ? &t->pass[o->layer->index][o->pass]
-                                           : &t->rest;
+    int64_t own = plan_clock_ns() - t->start;
+    int64_t day = (clock_now_ns() - t->day_start) / BUSY;
+
+    return own > day ? own : day;
 }
 
-/* The best time of each operation enters t->trial. */
-static void
-enter(struct tuner *t, const struct plan *p, const int64_t *best)
+static bool
+is_over(void *ctx)
 {
-    memset(t->trial.pass, 0, t->graph->n * sizeof *t->trial.pass);
-    memset(t->trial.wino, 0, t->graph->n * sizeof *t->trial.wino);
-    t->trial.rest = 0;
-    for (size_t i = 0; i < p->n_ops; i++) {
-        const struct op *o = &p->op[i];
+    const struct tuner *t = ctx;
 
-        *account(&t->trial, o) += (double)best[i] * 1e-9;
-        if (strstr(o->how, "wino"))
-            t->trial.wino[o->layer->index][o->pass] = true;
-    }
+    return spent_ns(t) >= t->limit_ns;
 }
 
-/* Runs a plan some times. */
+/* Whether a plan that was run s times since `start` is run again.  `share`:
+ * its part of the time that is left; `than`: what was best, or NULL. */
+static bool
+goes_on(struct tuner *t, int s, int64_t start, int64_t share,
+        const struct tune_times *than)
+{
+    int64_t spent = spent_ns(t) - start;
+
+    if (s == 0)
+        return true;
+    if (s >= (t->options->full ? FULL_STEPS : QUICK_STEPS) ||
+        spent + spent / s > share)
+        return false;
+    if (spent <= LONG_NS)
+        return true;
+    /* The first run finds memory and code cold: at least two. */
+    return t->options->full ||
+           (s < 2 && (!than || tune_times_wins_any(&t->trial, than, HOPELESS)));
+}
+
+/* Runs a plan some times; the best time of each operation enters t->trial. */
 static int
-time_plan(struct tuner *t, struct plan *p, char *arena, struct err *err)
+time_plan(struct tuner *t, struct plan *p, char *arena,
+          const struct tune_times *than, struct err *err)
 {
     const struct net_batch b = {
         .n = t->n, .x = t->x, .label = t->label, .key = t->key};
-    int steps = t->options->full ? FULL_STEPS : QUICK_STEPS;
     int64_t *spent = mem_alloc(2 * p->n_ops, sizeof *spent);
     int64_t *best = spent + p->n_ops;
-    const int64_t start = clock_now_ns();
+    const int64_t start = spent_ns(t);
+    const int64_t share = (t->limit_ns - start) / t->to_try;
     struct net_result result;
     int r = spent ? 0 : err_nomem(err);
+    size_t n_ran = 0;
 
     p->spent_ns = spent;
-    /* The first run finds memory and code cold: at least two. */
-    for (int s = 0; r == 0 && s < steps; s++) {
-        if (s > 1 && !t->options->full && clock_now_ns() - start > LONG_NS)
-            break;
+    p->stop = is_over;
+    p->stop_ctx = t;
+    for (int s = 0; r == 0 && goes_on(t, s, start, share, than); s++) {
         r = plan_run(p, arena, &b, t->params, t->grads, NULL, &result, err);
-        for (size_t i = 0; r == 0 && i < p->n_ops; i++)
+        for (size_t i = 0; r == 0 && i < p->n_ran; i++)
             if (s == 0 || spent[i] < best[i])
                 best[i] = spent[i];
+        n_ran = s == 0 ? p->n_ran : n_ran;
+        tune_times_enter(&t->trial, p, best, n_ran);
     }
-    if (r == 0)
-        enter(t, p, best);
     p->spent_ns = NULL;
+    p->stop = NULL;
     mem_free(spent);
     return r;
 }
 
-/* Everything in one way. */
+/* Whether a plan has what a way is about. */
+static bool
+has_way(const struct plan *p, enum way way)
+{
+    for (size_t i = 0; i < p->n_ops; i++)
+        if (strstr(p->op[i].how, "wino"))
+            return true;
+    return way == WAY_DIRECT;
+}
+
+/* Everything in one way, compared with what was best. */
 static int
 time_way(struct tuner *t, enum images images, enum way way, struct err *err)
 {
+    struct tune_times *to = &t->images[images];
     struct ways *w = &t->graph->ways;
     char *arena = NULL;
     struct plan *p;
-    int r = -1;
+    int r = 0;
 
     w->images = images;
     for (size_t i = 0; i < t->graph->n; i++)
         memset(w->layer[i].pass, (int)way, sizeof w->layer[i].pass);
     p = plan_new(t->graph, &t->dnn, t->n, true, err);
-    if (p) {
+    if (!p)
+        return -1;
+    if (has_way(p, way)) {
         arena = mem_alloc_aligned(p->arena_bytes);
-        r = arena ? time_plan(t, p, arena, err) : err_nomem(err);
+        r = arena ? time_plan(t, p, arena, way == WAY_DIRECT ? NULL : to, err)
+                  : err_nomem(err);
+        if (r == 0)
+            tune_times_take(to, &t->trial, way);
     }
+    t->to_try--;
     mem_free(arena);
     plan_free(p);
     return r;
 }
 
-/* Convolutions that compute the same, so that their times are compared
- * together: ten layers are ten measurements. */
-static bool
-is_like(const struct layer *a, const struct layer *b)
-{
-    return a->type == b->type && !memcmp(a->opt, b->opt, a->type->opt_size) &&
-           !memcmp(&a->out, &b->out, sizeof a->out);
-}
-
-static double
-sum_of_like(const struct graph *g, double (*pass)[N_PASSES], size_t i, int k)
-{
-    double sum = 0;
-
-    for (size_t j = 0; j < g->n; j++)
-        if (is_like(&g->layer[i], &g->layer[j]))
-            sum += pass[j][k];
-    return sum;
-}
-
-static bool
-is_better(const struct tuner *t, const struct times *than, size_t i, int k,
-          enum way way)
-{
-    return t->graph->layer[i].type == &layer_conv2d &&
-           (way == WAY_DIRECT ||
-            (t->trial.wino[i][k] &&
-             sum_of_like(t->graph, t->trial.pass, i, k) <
-                 BETTER * sum_of_like(t->graph, than->pass, i, k)));
-}
-
-/* The best of all ways with this layout. */
+/* The other ways with this layout. */
 static int
-time_images(struct tuner *t, enum images images, struct err *err)
+time_others(struct tuner *t, enum images images, struct err *err)
 {
-    struct times *to = &t->images[images];
-
-    for (int way = 0; way < (t->options->exact ? 1 : N_WAYS); way++) {
+    for (int way = WAY_DIRECT + 1; !t->options->exact && way < N_WAYS; way++) {
         if (way == WAY_WINOGRAD && !dnn_has_winograd())
             continue;
+        if (is_over(t))
+            break;
         if (time_way(t, images, (enum way)way, err) != 0)
             return -1;
-        if (way == WAY_DIRECT || t->trial.rest < to->rest)
-            to->rest = t->trial.rest;
-        for (size_t i = 0; i < t->graph->n; i++)
-            for (int k = 0; k < N_PASSES; k++)
-                if (is_better(t, to, i, k, (enum way)way))
-                    to->best[i][k] = (enum way)way;
-        for (size_t i = 0; i < t->graph->n; i++)
-            for (int k = 0; k < N_PASSES; k++)
-                if (to->best[i][k] == (enum way)way)
-                    to->pass[i][k] = t->trial.pass[i][k];
     }
     return 0;
 }
 
-static double
-total(const struct tuner *t, enum images images)
+/* A layout that was not measured to its end was not measured. */
+static int
+choose_images(struct tuner *t, enum images rule, enum images *best,
+              struct err *err)
 {
-    const struct times *x = &t->images[images];
-    double sum = x->rest;
+    enum images other = rule == IMAGES_NHWC ? IMAGES_BLOCKED : IMAGES_NHWC;
+    double direct;
 
-    for (size_t i = 0; i < t->graph->n; i++)
-        for (int k = 0; k < N_PASSES; k++)
-            sum += x->pass[i][k];
-    return sum;
+    *best = rule;
+    if (time_way(t, rule, WAY_DIRECT, err) != 0)
+        return -1;
+    direct = tune_times_total(&t->images[rule]);
+    if (time_others(t, rule, err) != 0)
+        return -1;
+    if (is_over(t))
+        return 0;
+    if (time_way(t, other, WAY_DIRECT, err) != 0)
+        return -1;
+    if (is_over(t) || tune_times_total(&t->images[other]) > HOPELESS * direct)
+        return 0;
+    if (time_others(t, other, err) != 0)
+        return -1;
+    if (!is_over(t) && tune_times_total(&t->images[other]) <
+                           BETTER * tune_times_total(&t->images[rule]))
+        *best = other;
+    return 0;
 }
 
 static int
 choose(struct tuner *t, struct err *err)
 {
     struct ways *w = &t->graph->ways;
-    enum images rule, other, best;
+    enum images best;
 
+    t->start = plan_clock_ns();
+    t->day_start = clock_now_ns();
     w->images = IMAGES_RULE;
-    rule = plan_choose_images(t->graph) == dnnl_nhwc ? IMAGES_NHWC
-                                                     : IMAGES_BLOCKED;
-    other = rule == IMAGES_NHWC ? IMAGES_BLOCKED : IMAGES_NHWC;
-    if (time_images(t, rule, err) != 0 || time_images(t, other, err) != 0)
+    if (choose_images(t,
+                      plan_choose_images(t->graph) == dnnl_nhwc
+                          ? IMAGES_NHWC
+                          : IMAGES_BLOCKED,
+                      &best, err) != 0)
         return -1;
-    best = total(t, other) < BETTER * total(t, rule) ? other : rule;
     w->images = best;
     for (size_t i = 0; i < t->graph->n; i++)
         for (int k = 0; k < N_PASSES; k++)
@@ -302,6 +362,8 @@ tune_graph(struct graph *g, const struct tune_options *o, struct err *err)
     int threads = par_set_threads(o->threads), r;
     struct tuner t;
 
+    if (o->slow && tune_seconds(g, o) > SLOW_S)
+        o->slow(o->ctx);
     g->ways = (struct ways){.layer = mem_alloc(g->n, sizeof *before.layer)};
     r = tuner_init(&t, g, o, err);
     if (!g->ways.layer)

@@ -115,15 +115,3 @@ graph_get_images(const struct graph *g)
 {
     return images_names[g->ways.images];
 }
-
-bool
-graph_get_layer_ways(const struct graph *g, size_t i, const char *way[N_PASSES])
-{
-    static const char *const names[] = {"direct", "winograd", "own winograd"};
-
-    if (g->layer[i].type != &layer_conv2d)
-        return false;
-    for (int k = 0; k < N_PASSES; k++)
-        way[k] = names[g->ways.layer ? g->ways.layer[i].pass[k] : WAY_DIRECT];
-    return true;
-}

@@ -10,7 +10,6 @@
 #ifndef EBSP_NN_WAYS_H
 #define EBSP_NN_WAYS_H
 
-#include <stdbool.h>
 #include <stddef.h>
 
 struct buf;
@@ -48,10 +47,14 @@ struct ways {
 int graph_set_ways(struct graph *g, const char *text, struct err *err);
 /* Appends the text of the ways of g; nothing when all is by the rules. */
 void graph_get_ways(const struct graph *g, struct buf *to);
-/* The same in words: "rule", "blocked" or "nhwc"; and "direct", "winograd" or
- * "own winograd" for each pass, false when layer i is no convolution. */
+/* "rule", "blocked" or "nhwc". */
 const char *graph_get_images(const struct graph *g);
-bool graph_get_layer_ways(const struct graph *g, size_t i,
-                          const char *way[N_PASSES]);
+/* In words what training with mini-batches of this size takes on this machine:
+ * "direct", "winograd" or "own winograd" for each pass, "own winograd (not for
+ * this shape: direct)" where that is not what the ways say, and "none" for what
+ * nobody needs.  One row of `way` per layer, NULL where it is no convolution.
+ */
+int graph_find_ways(const struct graph *g, size_t batch, int threads,
+                    const char *(*way)[N_PASSES], struct err *err);
 
 #endif

@@ -8,6 +8,7 @@
 #include "nn/ways.h"
 
 #include <stdlib.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 static const char convs[] =
@@ -207,6 +208,32 @@ spoil(const char *folder, const char *with)
     fs_names_free(name, n);
 }
 
+/* Who opened it as a file would wait for a writer for ever. */
+static void
+pipe_is_no_memory(const char *folder)
+{
+    struct err e = ERR_INIT;
+    char **name, ways[64];
+    size_t n;
+
+    if (fs_list(folder, &name, &n, &e) != 0)
+        die(e.text);
+    for (size_t i = 0; i < n; i++) {
+        char *path = fs_join(folder, name[i]);
+
+        if (!path || fs_remove(path, &e) != 0 || mkfifo(path, 0600) != 0)
+            die("mkfifo");
+        mem_free(path);
+    }
+    fs_names_free(name, n);
+    alarm(60);
+    is_int(chosen(256, TUNING_QUICK, false, ways), TUNING_MEASURED,
+           "a pipe in the place of the memory is not waited for");
+    alarm(0);
+    is_int(chosen(256, TUNING_QUICK, false, ways), TUNING_CACHE,
+           "and a file takes its place");
+}
+
 static void
 choice_is_remembered(const char *folder)
 {
@@ -227,6 +254,7 @@ choice_is_remembered(const char *folder)
         bad += strcmp(a, b) != 0;
     }
     is_int(bad, 0, "a damaged memory is measured and written anew");
+    pipe_is_no_memory(folder);
     is_int(chosen(256, TUNING_OFF, false, a), TUNING_RULES, "off is off");
     is_str(a, "", "and leaves the rules");
     is_int(chosen(1, TUNING_QUICK, false, a), TUNING_RULES,
