@@ -110,6 +110,7 @@ END
     expect 0 trace run
     # A span of a network during which its worker computes; none overlaps
     # another one of its track.
+    # shellcheck disable=SC2016 # $spans and the like are of jq
     json_true run/trace.json '
         [.traceEvents[] | select(.ph == "X") | .end = .ts + .dur] as $spans |
         [.traceEvents[] | select(.name == "thread_name")] as $tracks |
