@@ -54,8 +54,8 @@ def options():
     o.seconds = o.seconds or (2 if o.quick else 6)
     default = ("resnet20:2,mlp:4" if o.quick
                else "resnet20:2,alexl:2,mlp:4,lenet:4")
-    o.cases = []
-    for case in (o.cases or default).split(","):
+    wanted, o.cases = o.cases or default, []
+    for case in wanted.split(","):
         net, _, n = case.partition(":")
         if net not in BATCH or not n.isdigit() or int(n) < 1:
             p.error(f'"{case}": expected NET:WORKERS with a network of '
