@@ -125,7 +125,7 @@ for way in "${ways[@]}"; do
     done
 done >all
 jq -es --argjson params "$params" --arg rate "$rate" '
-    {params: $params, rate: $rate, workers: 8, hosts: 4, kinds: (
+    {benchmark: "servers", params: $params, rate: $rate, workers: 8, hosts: 4, kinds: (
         group_by([.way, .servers]) | map({way: .[0].way, servers: .[0].servers,
             runs: length, median_ms: (map(.ms) | sort | .[length / 2 | floor])}))}
     | .kinds as $all | .kinds |= map(.way as $w | .ratio =

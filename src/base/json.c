@@ -42,9 +42,10 @@ json_doc_parse(struct json_doc *d, const char *name, const char *text,
         json_doc_release(d);
         return err_nomem(err);
     }
-    memcpy(d->text, text, len);
+    if (len > 0) /* else there may be no text at all */
+        memcpy(d->text, text, len);
     d->len = len;
-    d->root = json_loadb(text, len, JSON_REJECT_DUPLICATES, &je);
+    d->root = json_loadb(d->text, len, JSON_REJECT_DUPLICATES, &je);
     if (!d->root) {
         err_set(err, ERR_CONFIG, "%s:%d:%d: %s", name, je.line, je.column,
                 je.text);

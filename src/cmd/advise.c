@@ -12,6 +12,7 @@
 #include <inttypes.h>
 #include <signal.h>
 #include <stdio.h>
+#include <string.h>
 
 #define MAX_WORKERS 10000
 
@@ -97,7 +98,11 @@ static int
 compare_jobs(struct advise *a, const char *run, struct err *err)
 {
     static const char *const keys[] = {"input", "layers", "batch", "threads"};
-    char *path = fs_is_dir(run) ? fs_join(run, "job.json") : NULL;
+    const char *slash = strrchr(run, '/');
+    char *path = fs_is_dir(run)
+                     ? fs_join(run, "job.json")
+                     : mem_printf("%.*sjob.json",
+                                  slash ? (int)(slash - run) + 1 : 0, run);
     struct json_doc theirs = {0};
     int r = 0;
 

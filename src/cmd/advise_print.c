@@ -18,9 +18,8 @@ static const char unknown_crowd[] =
     "how much workers that share processors hinder each other: they are taken "
     "to share them equally";
 static const char unknown_foreign[] =
-    "how long an iteration of this job takes: the run is of another one "
-    "(input, "
-    "layers, batch or threads differ), and its times are taken as they are";
+    "how long an iteration of this job takes: the run is of another one, whose "
+    "input, layers, batch or threads differ; its times are taken as they are";
 
 static const char *
 get_unknown(const struct advise *a, size_t i)

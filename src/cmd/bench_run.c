@@ -189,6 +189,8 @@ run_virtual(struct bench *b, struct teller *t, json_t **bench, struct err *err)
     size_t next = 0;
     int r = pool ? 0 : -1;
 
+    if (r == 0 && t->n_missing > 0)
+        r = pool_prepare(pool, err);
     while (r == 0) {
         struct err why = ERR_INIT;
         struct cell *c;

@@ -41,7 +41,6 @@
 /* A step below this is not worth it. */
 #define USEFUL_FLOP 2e8
 /* Another layout must take less than this part of the time of the rule's. */
-#define BETTER 0.97
 /* What takes so many times as long at first is not tried again. */
 #define HOPELESS 1.5
 

@@ -9,7 +9,6 @@
 #include <string.h>
 
 /* A new way must take less than this part of the time of the old one. */
-#define BETTER 0.97
 
 int
 tune_times_init(struct tune_times *t, const struct graph *g, struct err *err)

@@ -11,6 +11,9 @@
 
 struct plan;
 
+/* Another way is taken when its time is less than this part of the best. */
+#define BETTER 0.97
+
 /* Seconds.  Of each layer, but only those of convolutions are used. */
 struct tune_times {
     const struct graph *graph;

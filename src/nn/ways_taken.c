@@ -55,14 +55,16 @@ make_plan(const struct graph *g, size_t batch, enum taken (*taken)[N_PASSES],
 {
     struct plan *p = NULL;
     struct dnn dnn = {0};
+    int r;
 
     if (dnn_open(&dnn, err) == 0)
         p = plan_new(g, &dnn, batch, true, err);
     if (p)
         find_taken(p, taken);
+    r = p ? 0 : -1;
     plan_free(p);
     dnn_close(&dnn);
-    return p ? 0 : -1;
+    return r;
 }
 
 int

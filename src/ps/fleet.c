@@ -163,7 +163,10 @@ fleet_tick(struct fleet *f, int64_t now_ns, int64_t excused_ns,
         struct member *m = &f->member[k];
         int64_t since = m->conn ? conn_get_last_heard(m->conn) : f->made_ns;
 
-        if (m->cut.code != ERR_OK && now_ns - m->cut_ns <= EXIT_NS)
+        /* Two ticks, for between them the loop has heard of processes that
+         * had ended by the first one, however late that was. */
+        if (m->cut.code != ERR_OK &&
+            (++m->cut_ticks < 2 || now_ns - m->cut_ns <= EXIT_NS))
             continue;
         if (m->cut.code != ERR_OK) {
             fleet_lose(m, ERR_SYS, m->cut.text);

@@ -23,8 +23,9 @@ struct member {
     char host[WIRE_HOST_CAP], address[WIRE_HOST_CAP];
     uint16_t port;
     uint64_t pid, received, sent;
-    int64_t cut_ns; /* since when its connection is gone ... */
-    struct err cut; /* ... and why; ERR_OK: it is not */
+    int64_t cut_ns;     /* since when its connection is gone ... */
+    struct err cut;     /* ... and why; ERR_OK: it is not */
+    unsigned cut_ticks; /* that have seen it */
 };
 
 struct gather {

@@ -11,13 +11,15 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-/* A device or a pipe is written to, never replaced. */
+/* A device or a pipe is written to, never replaced; nor is a link to nothing.
+ */
 static bool
 is_special(const char *path)
 {
     struct stat st;
 
-    return stat(path, &st) == 0 && !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
+    return (stat(path, &st) == 0 || lstat(path, &st) == 0) &&
+           !S_ISREG(st.st_mode) && !S_ISDIR(st.st_mode);
 }
 
 static int

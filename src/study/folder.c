@@ -54,6 +54,7 @@ check_free(const struct folder *f, struct err *err)
     static const char *const ours[] = {
         "bench.csv", "bench.json",  "cells",        "lock",
         "runs",      "report.html", "settings.json"};
+    static const char draft[] = "settings.json.tmp-"; /* see fs_write */
     char *settings = fs_join(f->path, "settings.json"), **names = NULL;
     size_t n = 0;
     int r = settings ? 0 : err_nomem(err);
@@ -65,7 +66,8 @@ check_free(const struct folder *f, struct err *err)
 
         while (k < ARRAY_LEN(ours) && strcmp(names[i], ours[k]) != 0)
             k++;
-        if (k == ARRAY_LEN(ours))
+        if (k == ARRAY_LEN(ours) &&
+            strncmp(names[i], draft, strlen(draft)) != 0)
             r = err_set(err, ERR_USAGE,
                         "%s: the folder has \"%s\" in it and is of no bench; "
                         "use another one (--out)",

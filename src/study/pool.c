@@ -129,14 +129,13 @@ be_child(const struct study *s, const struct cell *c, int fd)
     _exit(fs_write_all(fd, text.data, text.len, NULL) == 0 ? 0 : ERR_SYS);
 }
 
-/* When it fails, the cells tell why. */
-static int
-prepare(const struct study *s, struct err *err)
+int
+pool_prepare(const struct pool *p, struct err *err)
 {
     pid_t pid = split(err);
 
     if (pid == 0)
-        _exit(virtual_prepare(s, NULL) == 0 ? 0 : ERR_FAIL);
+        _exit(virtual_prepare(p->study, NULL) == 0 ? 0 : ERR_FAIL);
     if (pid > 0)
         (void)reap(pid);
     return pid > 0 ? 0 : -1;
@@ -160,10 +159,6 @@ pool_new(const struct study *s, unsigned n, struct err *err)
     for (unsigned i = 0; i < n; i++) {
         p->slot[i] = (struct slot){.text = BUF_INIT(MAX_TEXT)};
         p->pipes[i] = (struct pollfd){.fd = -1, .events = POLLIN};
-    }
-    if (prepare(s, err) != 0) {
-        pool_free(p);
-        return NULL;
     }
     return p;
 }

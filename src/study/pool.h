@@ -16,10 +16,11 @@ struct study;
 
 #define POOL_MAX 1024
 
-/* Of at most n (1 to POOL_MAX) at a time; pool_free.  Does virtual_prepare in a
- * process of its own, too: threads that it leaves would not survive in those of
- * the cells. */
+/* Of at most n (1 to POOL_MAX) at a time; pool_free. */
 struct pool *pool_new(const struct study *s, unsigned n, struct err *err);
+/* virtual_prepare, in a process of its own, too: threads that it leaves would
+ * not survive in those of the cells.  When it fails, the cells tell why. */
+int pool_prepare(const struct pool *p, struct err *err);
 /* Ends what still runs. */
 void pool_free(struct pool *p);
 bool pool_has_room(const struct pool *p);

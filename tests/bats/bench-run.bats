@@ -7,6 +7,9 @@ load ebsp
 
 setup() {
     ebsp_setup
+    requires command -v jq
+    requires command -v python3
+    export PYTHONDONTWRITEBYTECODE=1
     bench=$EBSP_SRCDIR/bench
     unset EBSP EBSP_DATA EBSP_TORCH_BENCH OUT
 }
@@ -65,6 +68,6 @@ growth zipline codecs" ]
     run "$bench/start.py" --quick --json start.json
     [ "$status" -eq 0 ]
     json_true start.json '.job == "lenet5-digits" and
-        (.cold_seconds, .warm_seconds | . >= 0.05 and . < 50)'
+        all(.cold_seconds, .warm_seconds; . >= 0.05 and . < 50)'
     [ "$(cat caches)" = $'---\nremembered\n---' ]
 }
