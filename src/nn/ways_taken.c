@@ -71,10 +71,11 @@ int
 graph_find_ways(const struct graph *g, size_t batch, int threads,
                 const char *(*way)[N_PASSES], struct err *err)
 {
-    enum taken(*taken)[N_PASSES] = mem_alloc(g->n, sizeof *taken);
-    int before = par_set_threads(threads);
-    int r = taken ? make_plan(g, batch, taken, err) : err_nomem(err);
+    enum taken(*taken)[N_PASSES];
+    int before = par_set_threads(threads), r;
 
+    taken = mem_alloc(g->n, sizeof *taken);
+    r = taken ? make_plan(g, batch, taken, err) : err_nomem(err);
     for (size_t i = 0; r == 0 && i < g->n; i++)
         for (int k = 0; k < N_PASSES; k++) {
             enum way asked =
