@@ -141,6 +141,13 @@ check_settings(const struct folder *f, const struct study *s, struct err *err)
     return r;
 }
 
+/* Only what is finished is kept; the rest is tried again. */
+static bool
+is_finished(const json_t *result)
+{
+    return result_is(result, "done") || result_is(result, "diverged");
+}
+
 /* A file that is damaged is told of and made again; one of other settings is
  * not ours to replace. */
 static int
@@ -155,8 +162,7 @@ take_result(struct folder *f, struct cell *c, const char *path, struct err *err)
     if (json_doc_load(&doc, path, &why) == 0) {
         settings = json_string_value(json_object_get(doc.root, "settings"));
         result = json_object_get(doc.root, "result");
-        if (!settings ||
-            (!result_is(result, "done") && !result_is(result, "diverged")))
+        if (!settings || !is_finished(result))
             err_set(&why, ERR_CONFIG, "%s: expected a finished cell", path);
         else if (strcmp(settings, c->settings) != 0)
             r = err_set(err, ERR_USAGE,
@@ -224,7 +230,7 @@ folder_keep(const struct folder *f, const struct cell *c, struct err *err)
     json_t *v;
     int r;
 
-    if (!result_is(c->result, "done") && !result_is(c->result, "diverged"))
+    if (!is_finished(c->result))
         return 0;
     path = cell_path(f, "cells", c, ".json");
     v = json_pack("{s:s, s:O}", "settings", c->settings, "result", c->result);

@@ -99,7 +99,8 @@ work(const struct study *s, const struct cell *c)
     if (watchdog_start(&limits, &err) == 0 &&
         virtual_run(s, c, &result, &err) == 0)
         return json_pack("{s:o}", "result", result);
-    return json_pack("{s:i, s:s}", "code", (int)err.code, "text", err.text);
+    return json_pack("{s:i, s:o}", "code", (int)err.code, "text",
+                     json_text(err.text));
 }
 
 /* As fork; the child ends with its parent. */
