@@ -195,13 +195,14 @@ fs_mkdir(const char *path, bool parents, struct err *err)
     return 0;
 }
 
+/* What somebody else has removed meanwhile is no reason to stop. */
 static int
 remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
 {
     (void)st;
     (void)flag;
     (void)ftw;
-    return remove(path);
+    return remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
 int

@@ -333,9 +333,8 @@ finish(struct running *r, struct err *err)
     server_get_status(r->server, &st);
     events_begin(r->events, clock_now_ns(), "over");
     events_end(r->events);
-    if (events_close(r->events, &lost) != 0)
+    if (events_sync(r->events, &lost) != 0)
         log_warn(&r->log, "events", "%s", lost.text);
-    r->events = NULL;
     views_stop(&r->t->views, &r->log);
     if (server_summary(r->server, &text, &lost) != 0 ||
         write_in_run(r, "summary.json", &text, &lost) != 0 ||
@@ -519,10 +518,10 @@ train_run(struct train *t, struct err *err)
     }
     server_free(r->server);
     workers_free(r->workers);
-    (void)events_close(r->events, NULL);
     views_stop(&r->t->views, &r->log);
     if (r->log_file)
         fclose(r->log_file);
+    (void)events_close(r->events, NULL); /* the last: the directory is free */
     explicit_bzero(r->key, sizeof r->key);
     mem_free(r->checkpoint);
     mem_free(r->run);

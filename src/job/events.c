@@ -130,15 +130,24 @@ events_check(const struct events *e, struct err *err)
 }
 
 int
+events_sync(struct events *e, struct err *err)
+{
+    if (!e)
+        return 0;
+    events_flush(e);
+    if (fsync(e->fd) != 0 && errno != EINVAL && errno != EROFS)
+        err_errno(&e->failed, "%s: fsync", e->path);
+    return events_check(e, err);
+}
+
+int
 events_close(struct events *e, struct err *err)
 {
     int r;
 
     if (!e)
         return 0;
-    events_flush(e);
-    if (fsync(e->fd) != 0 && errno != EINVAL && errno != EROFS)
-        err_errno(&e->failed, "%s: fsync", e->path);
+    (void)events_sync(e, NULL);
     if (close(e->fd) != 0)
         err_errno(&e->failed, "%s", e->path);
     r = events_check(e, err);

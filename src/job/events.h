@@ -18,11 +18,15 @@
 struct err;
 struct events;
 
-/* start_ns is the zero of the "t" member (seconds).  Locks the file: a second
- * process that opens it is refused. */
+/* start_ns is the zero of the "t" member (seconds).  Locks the file until it is
+ * closed: a second process that opens it is refused.  Whoever writes to the run
+ * directory holds the stream open while he does, so that who can open it has
+ * the directory to himself. */
 struct events *events_open(const char *path, bool append, int64_t start_ns,
                            struct err *err);
-/* Writes what is buffered, syncs, frees; -1 when anything was lost. */
+/* Writes what is buffered, and syncs; -1 when anything was lost. */
+int events_sync(struct events *e, struct err *err);
+/* The same, and frees. */
 int events_close(struct events *e, struct err *err);
 void events_flush(struct events *e);
 int events_check(const struct events *e, struct err *err);

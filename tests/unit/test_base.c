@@ -11,6 +11,7 @@
 
 #include <errno.h>
 #include <math.h>
+#include <sys/wait.h>
 #include <unistd.h>
 
 static void
@@ -122,6 +123,33 @@ files_are_whole_or_absent(void)
     mem_free(deep);
 }
 
+/* One of them always meets a file that the other has just removed. */
+static void
+two_may_remove_the_same_folder(void)
+{
+    char dir[] = "/tmp/ebsp-test-XXXXXX", *path = NULL;
+    struct err e = ERR_INIT;
+    pid_t other;
+    int status;
+
+    if (!mkdtemp(dir)) {
+        skip("no folder in /tmp");
+        return;
+    }
+    for (int i = 0; i < 2000; i++) {
+        mem_free(path);
+        path = mem_printf("%s/%d", dir, i);
+        (void)fs_write(path, "", 0, &e);
+    }
+    other = fork();
+    if (other == 0)
+        _exit(fs_remove(dir, NULL) != 0 || fs_exists(dir));
+    ok(fs_remove(dir, &e) == 0 && !fs_exists(dir), "it is gone for one %s",
+       e.text);
+    ok(waitpid(other, &status, 0) == other && status == 0, "and the other");
+    mem_free(path);
+}
+
 static void
 random_streams(void)
 {
@@ -221,6 +249,7 @@ main(void)
     what_is_written_is_read();
     failing_allocations_are_reported();
     files_are_whole_or_absent();
+    two_may_remove_the_same_folder();
     random_streams();
     strings();
     vectors();

@@ -171,8 +171,12 @@ events_are_json_lines(void)
     events_num(ev, "loss", NAN);
     events_str(ev, "text", "a\"b\\c\n\x01\xff");
     events_end(ev);
-    ok(events_close(ev, &e) == 0 && fs_read(path, &b, &e) == 0, "written %s",
+    ok(events_sync(ev, &e) == 0 && fs_read(path, &b, &e) == 0, "written %s",
        e.text);
+    ok(!events_open(path, true, 0, &e), "locked until it is closed: %s",
+       e.text);
+    err_clear(&e);
+    ok(events_close(ev, &e) == 0, "closed %s", e.text);
     if (ok(json_doc_parse(&d, "line", b.data, b.len, &e) == 0, "is JSON %s",
            e.text)) {
         ok(json_real_value(json_object_get(d.root, "t")) == 0.5, "time");
