@@ -40,7 +40,8 @@ libebsp_a_SOURCES += \
 	src/nn/layers/batchnorm.c \
 	src/nn/layers/conv2d.c \
 	src/nn/layers/conv2d_wino.c \
-	src/nn/layers/dense.c \
+	src/nn/layers/dense.c src/nn/layers/dense.h \
+	src/nn/layers/dense_padded.c \
 	src/nn/layers/dropout.c \
 	src/nn/layers/flatten.c \
 	src/nn/layers/groupnorm.c \

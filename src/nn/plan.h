@@ -165,6 +165,12 @@ enum way plan_choose_conv(const struct plan *p, const struct layer *l,
 bool plan_choose_dense_image(const struct plan *p, int64_t units);
 /* The layout of the weights of a dense layer that reads rows, or an image. */
 dnnl_format_tag_t plan_choose_dense_weights(bool image);
+/* Whether rows of n floats should lie farther apart in a matrix that a product
+ * reads down the columns of. */
+bool plan_choose_padding(int64_t n);
+bool plan_choose_padded_weights(int64_t inputs, int64_t units);
+bool plan_choose_padded_data(const struct plan *p, int64_t inputs,
+                             int64_t units);
 /* An implementation known to compute something else than it should. */
 bool plan_choose_refuses(const_dnnl_primitive_desc_t desc);
 

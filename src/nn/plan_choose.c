@@ -89,3 +89,26 @@ plan_choose_dense_weights(bool image)
 {
     return image ? dnnl_format_tag_any : dnnl_ab;
 }
+
+/* Every 2 KiB: twice as slow as with other distances; bench/NOTES.md has what
+ * was measured. */
+bool
+plan_choose_padding(int64_t n)
+{
+    return n % 512 == 0;
+}
+
+/* Both factors are read down their columns.  A copy is worth its time where
+ * each number is used often. */
+bool
+plan_choose_padded_weights(int64_t inputs, int64_t units)
+{
+    return (plan_choose_padding(inputs) || plan_choose_padding(units)) &&
+           inputs >= 64 && units >= 64;
+}
+
+bool
+plan_choose_padded_data(const struct plan *p, int64_t inputs, int64_t units)
+{
+    return plan_choose_padding(inputs) && units >= 64 && p->n >= 32;
+}

@@ -107,6 +107,13 @@ static const struct {
      "{'type': 'dense', 'units': 5}, {'type': 'dense', 'units': 4},"
      "{'type': 'softmax_cross_entropy'}",
      9, false},
+    {"dense, with padded rows", "[512]",
+     "{'type': 'dense', 'units': 512}, {'type': 'groupnorm', 'groups': 1},"
+     "{'type': 'dense', 'units': 70, 'bias': false},"
+     "{'type': 'dense', 'units': 512}, {'type': 'groupnorm', 'groups': 1},"
+     "{'type': 'dense', 'units': 64}, {'type': 'groupnorm', 'groups': 1},"
+     "{'type': 'dense', 'units': 4}, {'type': 'softmax_cross_entropy'}",
+     33, false},
     {"dense without bias, mse against labels", "[7]",
      "{'type': 'dense', 'units': 5, 'bias': false},"
      "{'type': 'dense', 'units': 4}, {'type': 'mse'}",

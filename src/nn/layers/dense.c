@@ -1,11 +1,12 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 /* Fully connected: y = W x + b, as PyTorch's Linear.  An image (C, H, W) is
  * read as one vector in that order. */
+#include "nn/layers/dense.h"
+
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
 #include "nn/layers/types.h"
-#include "nn/plan.h"
 
 struct dense_options {
     int64_t units;
@@ -127,20 +128,27 @@ backward_weights(struct plan *p, const struct layer *l, struct product *q,
     dnnl_primitive_desc_t desc;
     dnnl_inner_product_desc_t d;
 
+    if (plan_segment(p, l, SEG_WEIGHT, PLACE_GRADS, q->n_dims, q->dim, &end,
+                     err) != 0)
+        return -1;
+    if (o->bias && plan_segment(p, l, SEG_BIAS, PLACE_GRADS, 1, &o->units,
+                                &bias, err) != 0)
+        return -1;
+    if (q->n_dims == 2 && plan_choose_padded_weights(q->dim[1], o->units)) {
+        if (dense_padded_weights(p, l, &s->src, dst, &end,
+                                 o->bias ? &bias : NULL, err) != 0)
+            return -1;
+        plan_done(p, l, 0, l->n_seg);
+        return 0;
+    }
     if (dnn_check(dnnl_inner_product_backward_weights_desc_init(
                       &d, &q->src, &q->weights, q->has_bias, &q->dst),
                   "inner product weights", err) != 0 ||
         plan_desc(p, &d, NULL, s->desc, "inner product weights", &desc, err) !=
             0 ||
-        plan_segment(p, l, SEG_WEIGHT, PLACE_GRADS, q->n_dims, q->dim, &end,
-                     err) != 0 ||
         plan_result(p, &end, plan_desc_md(desc, dnnl_query_diff_weights_md),
-                    &weights, err) != 0)
-        return -1;
-    if (o->bias && plan_segment(p, l, SEG_BIAS, PLACE_GRADS, 1, &o->units,
-                                &bias, err) != 0)
-        return -1;
-    if (plan_primitive(p, l, "weights", desc, args, ARRAY_LEN(args), err) !=
+                    &weights, err) != 0 ||
+        plan_primitive(p, l, "weights", desc, args, ARRAY_LEN(args), err) !=
             0 ||
         plan_store(p, l, &weights, &end, err) != 0)
         return -1;
@@ -161,13 +169,19 @@ backward_data(struct plan *p, const struct layer *l, struct product *q,
     dnnl_primitive_desc_t desc;
     dnnl_inner_product_desc_t d;
 
+    if (plan_segment(p, l, SEG_WEIGHT, PLACE_PARAMS, q->n_dims, q->dim, &plain,
+                     err) != 0)
+        return -1;
+    if (q->n_dims == 2 && plan_choose_padded_data(p, q->dim[1], q->dim[0])) {
+        if (plan_new_tensor(p, &q->src, &src, err) != 0 ||
+            dense_padded_data(p, l, dst, &plain, &src, err) != 0)
+            return -1;
+        return plan_grad_add(p, l, plan_in(p, l, 0), &src, false, err);
+    }
     if (dnn_check(dnnl_inner_product_backward_data_desc_init(
                       &d, &q->src, &q->weights, &q->dst),
                   "inner product data", err) != 0 ||
-        plan_desc(p, &d, NULL, s->desc, "inner product data", &desc, err) !=
-            0 ||
-        plan_segment(p, l, SEG_WEIGHT, PLACE_PARAMS, q->n_dims, q->dim, &plain,
-                     err) != 0)
+        plan_desc(p, &d, NULL, s->desc, "inner product data", &desc, err) != 0)
         return -1;
     want = plan_desc_md(desc, dnnl_query_weights_md);
     if (plan_as(p, l, dnn_equal(want, &s->weights.md) ? &s->weights : &plain,
