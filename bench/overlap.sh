@@ -6,7 +6,7 @@
 #   bench/overlap.sh [--quick] [RATE]
 #
 # RATE is that of the cable, as tc writes it; default 1gbit.  Medians over the
-# iterations of 3 runs, --quick: of one.  Needs root, iperf3, jq and ebsp
+# iterations of 5 runs, --quick: of one.  Needs root, iperf3, jq and ebsp
 # (EBSP=PATH, or ./ebsp).  Prints a table and leaves the figures as JSON in OUT
 # (default bench-results), overlap.json.
 #
@@ -21,7 +21,7 @@ set -euo pipefail
 here=$(cd "$(dirname "$0")" && pwd)
 # shellcheck source=bench/script.bash
 source "$here/script.bash"
-rounds=3 rate=''
+rounds=5 rate=''
 for arg; do
     case $arg in
     --help | -h) usage && exit ;;

@@ -175,6 +175,17 @@ run(struct bench *b, const char *path, int threads, size_t batch,
     return 0;
 }
 
+/* `words` are separated by blanks. */
+static bool
+is_one_of(const char *word, const char *words)
+{
+    const char *at = strstr(words, word);
+    size_t n = strlen(word);
+
+    return n > 0 && at && !strchr(word, ' ') &&
+           (at == words || at[-1] == ' ') && (at[n] == '\0' || at[n] == ' ');
+}
+
 int
 main(int argc, char **argv)
 {
@@ -198,12 +209,13 @@ main(int argc, char **argv)
         else if (!strcmp(argv[i], "--batch"))
             bad = !str_u64(argv[++i], &batch) || batch < 1;
         else if (!strcmp(argv[i], "--tune"))
-            how.tune = argv[++i];
+            bad = !is_one_of(how.tune = argv[++i], "off quick full");
         else if (!strcmp(argv[i], "--ways"))
             how.ways = argv[++i];
-        else if (!strcmp(argv[i], "--clock"))
+        else if (!strcmp(argv[i], "--clock")) {
             processor = !strcmp(argv[++i], "processor");
-        else if (!strcmp(argv[i], "--seconds"))
+            bad = !is_one_of(argv[i], "wall processor");
+        } else if (!strcmp(argv[i], "--seconds"))
             bad = !str_f64(argv[++i], &seconds);
         else
             bad = 1;

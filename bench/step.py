@@ -46,6 +46,26 @@ runpy.run_path('step.py', run_name='__main__')
 """
 
 
+def positive(kind):
+    """A type for argparse: a number above 0."""
+    def read(text):
+        try:
+            value = kind(text)
+        except ValueError:
+            value = 0
+        if not 0 < value < 1e9:
+            raise argparse.ArgumentTypeError(
+                f'expected a number above 0, got "{text}"')
+        return value
+    return read
+
+
+def opponent_at(p, folder, program):
+    """Refuses a folder without it; none is fine."""
+    if folder and not os.path.exists(os.path.join(folder, program)):
+        p.error(f"--opponent: no {program} in {folder}")
+
+
 def options():
     p = argparse.ArgumentParser(
         description=__doc__, usage=argparse.SUPPRESS,
@@ -53,8 +73,8 @@ def options():
     p.add_argument("--quick", action="store_true")
     p.add_argument("--nets", default=",".join(BATCH))
     p.add_argument("--threads", default="")
-    p.add_argument("--rounds", type=int, default=0)
-    p.add_argument("--seconds", type=float, default=0)
+    p.add_argument("--rounds", type=positive(int), default=0)
+    p.add_argument("--seconds", type=positive(float), default=0)
     p.add_argument("--clock", choices=["wall", "processor"], default="wall")
     p.add_argument("--tune", choices=["off", "quick", "full"], default="quick")
     p.add_argument("--step", default="./bench/step")
@@ -65,7 +85,11 @@ def options():
     o.seconds = o.seconds or (1 if o.quick else 3)
     cores = len(os.sched_getaffinity(0))
     default = "1" if o.quick or cores < 2 else "1,2"
-    o.threads = [int(t) for t in (o.threads or default).split(",")]
+    try:
+        o.threads = [positive(int)(t) for t in (o.threads or default).split(",")]
+    except argparse.ArgumentTypeError as e:
+        p.error(f"--threads: {e}")
+    opponent_at(p, o.opponent, "step.py")
     o.nets = o.nets.split(",")
     for net in o.nets:
         if net not in BATCH:

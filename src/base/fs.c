@@ -205,12 +205,18 @@ remove_one(const char *path, const struct stat *st, int flag, struct FTW *ftw)
     return remove(path) == 0 || errno == ENOENT ? 0 : -1;
 }
 
+/* A folder that somebody else removes under it ends the walk; what is left is
+ * less then. */
 int
 fs_remove(const char *path, struct err *err)
 {
-    if (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0 &&
-        errno != ENOENT)
-        return err_errno(err, "%s", path);
+    struct stat st;
+
+    while (nftw(path, remove_one, 16, FTW_DEPTH | FTW_PHYS) != 0)
+        if (errno != ENOENT)
+            return err_errno(err, "%s", path);
+        else if (lstat(path, &st) != 0)
+            return 0;
     return 0;
 }
 

@@ -96,10 +96,9 @@ static const struct argp argp = {
 
 /* One layer has nearly all parameters; a mini-batch is one sample. */
 static int
-write_job(const struct options *o, const char *path, uint64_t *n_floats,
-          struct err *err)
+write_job(const struct options *o, const char *path, struct err *err)
 {
-    uint64_t units = o->params / FEATURES ? o->params / FEATURES : 1;
+    uint64_t units = o->params / FEATURES;
     uint64_t rounds = o->rounds + WARM_UP + 1;
     struct buf b = BUF_INIT(4096);
     int r;
@@ -118,7 +117,6 @@ write_job(const struct options *o, const char *path, uint64_t *n_floats,
              FEATURES, (unsigned long long)units, FEATURES,
              (unsigned long long)(rounds * o->workers),
              (unsigned long long)o->workers);
-    *n_floats = units * FEATURES;
     r = buf_ok(&b, err);
     if (r == 0)
         r = fs_write(path, b.data, b.len, err);
@@ -188,8 +186,8 @@ read_rounds(const char *path, double *s, size_t cap, size_t *n, struct err *err)
 }
 
 static int
-measure(const struct options *o, const char *dir, uint64_t *n_floats, double *s,
-        size_t *n, struct err *err)
+measure(const struct options *o, const char *dir, double *s, size_t *n,
+        struct err *err)
 {
     char *job = fs_join(dir, "job.json"), *run = fs_join(dir, "run");
     char *events = run ? fs_join(run, "events.jsonl") : NULL;
@@ -197,8 +195,7 @@ measure(const struct options *o, const char *dir, uint64_t *n_floats, double *s,
 
     if (!job || !run || !events)
         err_nomem(err);
-    else if (write_job(o, job, n_floats, err) == 0 &&
-             train(o, job, run, err) == 0)
+    else if (write_job(o, job, err) == 0 && train(o, job, run, err) == 0)
         r = read_rounds(events, s, o->rounds, n, err);
     mem_free(job);
     mem_free(run);
@@ -209,11 +206,11 @@ measure(const struct options *o, const char *dir, uint64_t *n_floats, double *s,
 /* ---- the result ---------------------------------------------------------- */
 
 static void
-print(const struct options *o, uint64_t n_floats, const double *s, size_t n,
+print(const struct options *o, const double *s, size_t n,
       const struct memory_bound *b)
 {
     double median = s[n / 2], bound = b->workers_s + b->server_s;
-    double mb = (double)n_floats * 4 / 1e6;
+    double mb = (double)o->params * 4 / 1e6;
 
     if (o->json) {
         printf("{\"params\": %llu, \"megabytes\": %g, \"workers\": %llu, "
@@ -221,9 +218,10 @@ print(const struct options *o, uint64_t n_floats, const double *s, size_t n,
                "\"best_ms\": %.4f, \"bound_ms\": %.4f, "
                "\"bound_workers_ms\": %.4f, \"bound_server_ms\": %.4f, "
                "\"ratio\": %.4f}\n",
-               (unsigned long long)n_floats, mb, (unsigned long long)o->workers,
-               o->transport, n, median * 1e3, s[0] * 1e3, bound * 1e3,
-               b->workers_s * 1e3, b->server_s * 1e3, median / bound);
+               (unsigned long long)o->params, mb,
+               (unsigned long long)o->workers, o->transport, n, median * 1e3,
+               s[0] * 1e3, bound * 1e3, b->workers_s * 1e3, b->server_s * 1e3,
+               median / bound);
         return;
     }
     printf("%g MB of parameters, %llu workers, transport %s, %zu rounds\n", mb,
@@ -242,7 +240,6 @@ bench_sync(int argc, char **argv, struct err *err)
         .params = 10000000, .workers = 4, .rounds = 30, .transport = "auto"};
     const char *tmp = getenv("TMPDIR");
     struct memory_bound before, after;
-    uint64_t n_floats = 0;
     double *s = NULL;
     size_t n = 0;
     char *dir;
@@ -250,6 +247,9 @@ bench_sync(int argc, char **argv, struct err *err)
 
     if (cmd_parse(&argp, argc, argv, &o, err) != 0)
         return -1;
+    o.params -= o.params % FEATURES;
+    if (o.params == 0)
+        o.params = FEATURES;
     dir = mem_printf("%s/ebsp-sync-XXXXXX", tmp && *tmp ? tmp : "/tmp");
     s = mem_alloc(o.rounds, sizeof *s);
     if (!dir || !s) {
@@ -260,12 +260,12 @@ bench_sync(int argc, char **argv, struct err *err)
         /* The bound before and after: the machine may be busy with others. */
         if (memory_measure(&before, o.params, (unsigned)o.workers, 5, err) ==
                 0 &&
-            measure(&o, dir, &n_floats, s, &n, err) == 0 &&
+            measure(&o, dir, s, &n, err) == 0 &&
             memory_measure(&after, o.params, (unsigned)o.workers, 5, err) ==
                 0) {
             before.workers_s = (before.workers_s + after.workers_s) / 2;
             before.server_s = (before.server_s + after.server_s) / 2;
-            print(&o, n_floats, s, n, &before);
+            print(&o, s, n, &before);
             r = 0;
         }
         if (fs_remove(dir, r == 0 ? err : NULL) != 0)

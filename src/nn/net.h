@@ -2,9 +2,11 @@
 /* A network ready to compute on this machine: the graph bound to oneDNN.
  *
  * Primitives, memory descriptors and buffers are made once per (mini-batch
- * size, mode) on first use and kept; nothing is allocated in a step after the
- * first of its size.  One net is used by one thread at a time.  The same
- * input, parameters and thread count give the same bits. */
+ * size, mode) on first use and kept; nothing of ours is allocated in a step
+ * after the first of its size (oneDNN's matrix product takes its working
+ * memory, half a megabyte at most, from the heap and gives it back).  One net
+ * is used by one thread at a time.  The same input, parameters and thread
+ * count give the same bits. */
 #ifndef EBSP_NN_NET_H
 #define EBSP_NN_NET_H
 

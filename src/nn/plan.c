@@ -223,6 +223,16 @@ plan_clock_ns(void)
     return (int64_t)t.tv_sec * NS_PER_S + t.tv_nsec;
 }
 
+static dnnl_status_t
+run_op(const struct plan *p, const struct op *o)
+{
+    if (!o->run)
+        return dnnl_primitive_execute(o->primitive, p->dnn->stream,
+                                      (int)o->n_places, o->arg);
+    o->run(p, o);
+    return o->status ? *o->status : dnnl_success;
+}
+
 int
 plan_run(struct plan *p, char *arena, const struct net_batch *b,
          const float *params, float *grads, const struct net_progress *progress,
@@ -250,11 +260,7 @@ plan_run(struct plan *p, char *arena, const struct net_batch *b,
 
         if (need(progress, &asked, o->params_end, err) != 0)
             return -1;
-        if (o->run)
-            o->run(p, o);
-        else if (dnn_check(dnnl_primitive_execute(o->primitive, p->dnn->stream,
-                                                  (int)o->n_places, o->arg),
-                           o->what, err) != 0)
+        if (dnn_check(run_op(p, o), o->what, err) != 0)
             return err_wrap(err, "layer \"%s\"", o->layer->name);
         if (p->spent_ns)
             p->spent_ns[i] = plan_clock_ns() - start;

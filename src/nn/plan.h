@@ -74,6 +74,7 @@ struct op {
     /* ... or a function of ours with its constants. */
     void (*run)(const struct plan *p, const struct op *o);
     void *ctx;
+    dnnl_status_t *status; /* how run ended, in ctx; NULL: it cannot fail */
     /* It reads parameters of its layer, which end there (floats); else 0. */
     size_t params_end;
     /* Segments whose gradients are final after it. */

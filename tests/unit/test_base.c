@@ -138,8 +138,8 @@ two_may_remove_the_same_folder(void)
     }
     for (int i = 0; i < 2000; i++) {
         mem_free(path);
-        path = mem_printf("%s/%d", dir, i);
-        (void)fs_write(path, "", 0, &e);
+        path = mem_printf("%s/%d%s", dir, i, i % 2 ? "" : "/in");
+        (void)(i % 2 ? fs_write(path, "", 0, &e) : fs_mkdir(path, true, &e));
     }
     other = fork();
     if (other == 0)

@@ -27,6 +27,7 @@ struct product {
     size_t m, n, k;
     struct factor a, b;
     bool bias;
+    dnnl_status_t status;
 };
 
 /* Read where it lies, or copied in panels of `width` columns. */
@@ -88,7 +89,7 @@ get_panel(const struct factor *f, const float *x, size_t width, float *scratch)
 static void
 run_product(const struct plan *p, const struct op *o)
 {
-    const struct product *q = o->ctx;
+    struct product *q = o->ctx;
     const float *a = plan_at(p, o->place[0]), *b = plan_at(p, o->place[1]);
     float *c = plan_at(p, o->place[2]), *scratch = plan_at(p, o->place[3]);
     float *sum = q->bias ? plan_at(p, o->place[4]) : NULL;
@@ -99,14 +100,15 @@ run_product(const struct plan *p, const struct op *o)
         vec_add(sum, a + i * q->a.length, q->a.length);
     a = get_panel(&q->a, a, q->a.width, scratch);
     scratch += copy_floats(&q->a);
-    for (size_t j = 0; j < q->n; j += q->b.width) {
+    q->status = dnnl_success;
+    for (size_t j = 0; j < q->n && q->status == dnnl_success; j += q->b.width) {
         size_t width = q->n - j < q->b.width ? q->n - j : q->b.width;
 
-        (void)dnnl_sgemm(q->trans_a, 'N', (dnnl_dim_t)q->m, (dnnl_dim_t)width,
-                         (dnnl_dim_t)q->k, 1.0f, a, (dnnl_dim_t)q->a.stride,
-                         get_panel(&q->b, b + j, width, scratch),
-                         (dnnl_dim_t)q->b.stride, 0.0f, c + j,
-                         (dnnl_dim_t)q->n);
+        q->status =
+            dnnl_sgemm(q->trans_a, 'N', (dnnl_dim_t)q->m, (dnnl_dim_t)width,
+                       (dnnl_dim_t)q->k, 1.0f, a, (dnnl_dim_t)q->a.stride,
+                       get_panel(&q->b, b + j, width, scratch),
+                       (dnnl_dim_t)q->b.stride, 0.0f, c + j, (dnnl_dim_t)q->n);
     }
 }
 
@@ -127,6 +129,7 @@ append(struct plan *p, const struct layer *l, const char *what,
     if (!o)
         return -1;
     *(struct product *)o->ctx = *q;
+    o->status = &((struct product *)o->ctx)->status;
     return 0;
 }
 
