@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cmd/bench_sync.h"
 #include "cmd/cmd.h"
+#include "job/rundir.h"
 #include "study/pool.h"
 
 #include <errno.h>
@@ -179,8 +180,10 @@ static const struct argp argp = {
     .args_doc = "JOB.json",
     .doc = "Compare policies over seeds and scenarios, in live runs or in "
            "virtual time."
-           "\vInterrupt it at any time: the same command goes on.  See "
-           "ebsp-bench(1).",
+           "\vInterrupt it at any time: the same command goes on.\n\n"
+           "`ebsp bench sync' is another benchmark: what push, apply and pull "
+           "cost when nothing is computed (ebsp bench sync --help).  A job "
+           "file of that name is ./sync.\n\nSee ebsp-bench(1).",
 };
 
 /* ---- from options to a study --------------------------------------------- */
@@ -217,6 +220,16 @@ make_study(struct study *s, const struct bench_options *o, struct err *err)
     s->n_seeds = (uint32_t)o->seeds;
     if (job_load(&s->job, o->job, o->overrides.v, o->overrides.n, err) != 0)
         return -1;
+    if (s->job.max_seconds > 0)
+        return err_set(err, ERR_USAGE,
+                       "%s: max_seconds: a bench trains to the end; with "
+                       "--set max_seconds=0 this job does",
+                       o->job);
+    if (json_object_get(s->job.doc.root, "emulate") && !o->quiet)
+        fprintf(stderr,
+                "ebsp bench: note: what %s emulates itself is left out; "
+                "scenarios say what is emulated\n",
+                o->job);
     s->target = isnan(o->target) ? s->job.target_accuracy : o->target;
     s->first_seed = o->has_seed ? o->seed : s->job.seed;
     for (size_t i = 0; i < o->n_policies; i++)
@@ -240,14 +253,14 @@ static int
 bench(const struct bench_options *o, struct err *err)
 {
     struct bench b = {.options = o, .folder = {.lock = -1}};
-    char *out = NULL;
+    char *out = NULL, name[64];
     int r = make_study(&b.study, o, err);
 
     if (r == 0)
         r = study_count_samples(&b.study, &b.samples, err);
     if (r == 0) {
-        out = o->out ? mem_strdup(o->out)
-                     : mem_printf("bench-%s", b.study.job.name);
+        rundir_safe_name(b.study.job.name, name, sizeof name);
+        out = o->out ? mem_strdup(o->out) : mem_printf("bench-%s", name);
         r = out ? folder_open(&b.folder, out, &b.study, err) : err_nomem(err);
     }
     if (r == 0)

@@ -208,9 +208,9 @@ follow_run(struct live *l, struct err *err)
 
 /* ---- the result ---------------------------------------------------------- */
 
-static int
-read_summary(struct live *l, const struct cell *c, json_t **result,
-             struct err *err)
+/* The result of a run that came to its end. */
+static json_t *
+take_summary(struct live *l, const struct cell *c, const json_t *summary)
 {
     static const char *const same[] = {"samples",
                                        "updates",
@@ -223,20 +223,14 @@ read_summary(struct live *l, const struct cell *c, json_t **result,
                                        "workers_lost",
                                        "eval_seconds",
                                        NULL};
-    char *path = fs_join(l->run, "summary.json"), *run = NULL;
-    struct json_doc doc = {0};
-    json_t *v;
-    int r = path ? json_doc_load(&doc, path, err) : err_nomem(err);
+    char *run = mem_printf("runs/%s", c->id);
+    json_t *v = json_pack("{s:s, s:n, s:s, s:o}", "status", "done", "failure",
+                          "run", run ? run : "", "seconds",
+                          result_number(result_get(summary, "wall_seconds")));
+    int r = 0;
 
-    mem_free(path);
-    if (r != 0)
-        return -1;
-    run = mem_printf("runs/%s", c->id);
-    v = json_pack("{s:s, s:n, s:s, s:o}", "status", "done", "failure", "run",
-                  run ? run : "", "seconds",
-                  result_number(result_get(doc.root, "wall_seconds")));
     for (int i = 0; v && same[i]; i++) {
-        json_t *one = json_object_get(doc.root, same[i]);
+        json_t *one = json_object_get(summary, same[i]);
 
         r |= json_object_set(v, same[i],
                              json_is_number(one) ? one : json_null());
@@ -245,20 +239,60 @@ read_summary(struct live *l, const struct cell *c, json_t **result,
         result_take_curve(v, json_incref(l->curve)) != 0) {
         json_decref(v);
         v = NULL;
-        err_nomem(err);
+    }
+    mem_free(run);
+    return v;
+}
+
+static json_t *
+take_failure(struct live *l, const struct cell *c, const struct err *why)
+{
+    json_t *v = result_failed(why, json_incref(l->curve));
+    char *run = mem_printf("runs/%s", c->id);
+
+    if (!v || !run || json_object_set_new(v, "run", json_string(run)) != 0) {
+        json_decref(v);
+        v = NULL;
+    }
+    mem_free(run);
+    return v;
+}
+
+/* Status 0, but a run that somebody has stopped (ebsp ctl) ends like that,
+ * too. */
+static int
+read_summary(struct live *l, const struct cell *c, json_t **result,
+             struct err *err)
+{
+    char *path = fs_join(l->run, "summary.json");
+    struct err why = ERR_INIT;
+    struct json_doc doc = {0};
+
+    if (!path)
+        return err_nomem(err);
+    if (json_doc_load(&doc, path, err) != 0) {
+        mem_free(path);
+        return -1;
+    }
+    if (result_is(doc.root, "done")) {
+        *result = take_summary(l, c, doc.root);
+    } else {
+        const char *text =
+            json_string_value(json_object_get(doc.root, "stopped"));
+
+        err_set(&why, ERR_FAIL, "%s, before the end", text ? text : "stopped");
+        *result = take_failure(l, c, &why);
     }
     json_doc_release(&doc);
-    mem_free(run);
-    *result = v;
-    return v ? 0 : -1;
+    mem_free(path);
+    return *result ? 0 : err_nomem(err);
 }
 
 static int
 conclude(struct live *l, const struct cell *c, json_t **result, struct err *err)
 {
     struct err why = ERR_INIT;
-    char text[400], *run;
-    int r = 0;
+    char text[400];
 
     if (l->child.signum) { /* we were told to end, and told it */
         l->b->stopped = true;
@@ -270,13 +304,8 @@ conclude(struct live *l, const struct cell *c, json_t **result, struct err *err)
     child_get_output(&l->child, text, sizeof text);
     err_set(&why, l->child.status == ERR_DIVERGED ? ERR_DIVERGED : ERR_FAIL,
             "exit status %d: %s", l->child.status, text);
-    *result = result_failed(&why, json_incref(l->curve));
-    run = mem_printf("runs/%s", c->id);
-    if (!*result || !run ||
-        json_object_set_new(*result, "run", json_string(run)) != 0)
-        r = err_nomem(err);
-    mem_free(run);
-    return r;
+    *result = take_failure(l, c, &why);
+    return *result ? 0 : err_nomem(err);
 }
 
 static int

@@ -46,11 +46,25 @@ rundir_named(const char *wanted, struct err *err)
     return mem_strdup(wanted);
 }
 
+void
+rundir_safe_name(const char *job_name, char *to, size_t cap)
+{
+    size_t len = 0;
+
+    for (; job_name[len] && len + 1 < cap; len++) {
+        unsigned char c = (unsigned char)job_name[len];
+
+        to[len] = isalnum(c) || c == '-' || c == '_' || (c == '.' && len > 0)
+                      ? (char)c
+                      : '_';
+    }
+    to[len] = '\0';
+}
+
 char *
 rundir_new(const char *wanted, const char *job_name, struct err *err)
 {
     char stamp[32], safe[64];
-    size_t len = 0;
 
     if (wanted) {
         char *path = rundir_named(wanted, err);
@@ -59,14 +73,7 @@ rundir_new(const char *wanted, const char *job_name, struct err *err)
             err_nomem(err);
         return path;
     }
-    for (; job_name[len] && len + 1 < sizeof safe; len++) {
-        unsigned char c = (unsigned char)job_name[len];
-
-        safe[len] = isalnum(c) || c == '-' || c == '_' || (c == '.' && len > 0)
-                        ? (char)c
-                        : '_';
-    }
-    safe[len] = '\0';
+    rundir_safe_name(job_name, safe, sizeof safe);
     clock_stamp(stamp);
     if (fs_mkdir("runs", false, err) != 0) {
         err_wrap(err, "run directory");

@@ -11,6 +11,10 @@
 struct err;
 struct log;
 
+/* The name of a job as part of a file name: what is not a letter, digit, '-',
+ * '_' or '.' becomes '_'; cut to cap - 1 bytes. */
+void rundir_safe_name(const char *job_name, char *to, size_t cap);
+
 /* Creates the folder for a new run: `wanted`, or runs/NAME-DATE-TIME[-N] when
  * it is NULL.  A folder that exists must be empty.  The path is freed with
  * mem_free. */

@@ -189,11 +189,18 @@ scenario_check(const struct scenario *s, uint32_t n, struct err *err)
 
     if (emulation_check_ranks(&s->emulation, n, &why) != 0)
         return err_set(err, ERR_CONFIG, "scenario %s: %s", s->name, why.text);
-    for (size_t i = 0; i < s->n_kills; i++)
+    for (size_t i = 0; i < s->n_kills; i++) {
         if (s->kill[i].rank >= n)
             return err_set(err, ERR_CONFIG,
                            "scenario %s: kill[%zu].rank: no worker %u among %u",
                            s->name, i, s->kill[i].rank, n);
+        for (size_t k = 0; k < i; k++)
+            if (s->kill[k].rank == s->kill[i].rank)
+                return err_set(err, ERR_CONFIG,
+                               "scenario %s: kill[%zu].rank: worker %u is "
+                               "killed in kill[%zu] already",
+                               s->name, i, s->kill[i].rank, k);
+    }
     if (s->n_kills >= n)
         return err_set(err, ERR_CONFIG,
                        "scenario %s: kill: nobody would be left of %u", s->name,

@@ -16,8 +16,8 @@
 
 /* Keys of a job that are an axis of the matrix, or change no result. */
 static const char *const free_keys[] = {
-    "policy", "seed",    "target_accuracy", "name", "description",
-    "origin", "$schema", "data_dir",        NULL,
+    "policy", "seed",    "target_accuracy", "name",    "description",
+    "origin", "$schema", "data_dir",        "emulate", NULL,
 };
 
 static json_t *
@@ -199,9 +199,9 @@ settings_merge(json_t *before, const json_t *now, struct err *err)
 
 /* ---- checksum ------------------------------------------------------------ */
 
-/* FNV-1a, 64 bits: it notices, it does not protect. */
-static uint64_t
-hash_of(const char *p, size_t n)
+/* FNV-1a, 64 bits. */
+uint64_t
+settings_hash(const char *p, size_t n)
 {
     uint64_t h = UINT64_C(0xcbf29ce484222325);
 
@@ -239,7 +239,7 @@ settings_checksum(const json_t *settings, const struct study *s,
                  convention_names[s->convention[c->convention]], c->seed);
     }
     if (buf_ok(&b, err) == 0) {
-        hex = mem_printf("%016" PRIx64, hash_of(b.data, b.len));
+        hex = mem_printf("%016" PRIx64, settings_hash(b.data, b.len));
         if (!hex)
             err_nomem(err);
     }

@@ -1,13 +1,17 @@
 /* SPDX-License-Identifier: Apache-2.0 */
 #include "study/study.h"
 
+#include "base/buf.h"
 #include "base/err.h"
+#include "base/fs.h"
 #include "base/mem.h"
 #include "base/str.h"
 #include "policy/lib.h"
 
 #include <inttypes.h>
 #include <string.h>
+
+#define MAX_PLUGIN ((size_t)256 << 20) /* bytes of its file */
 
 const char *const convention_names[] = {"job", "samples", "updates", NULL};
 
@@ -113,6 +117,23 @@ study_read_conventions(struct study *s, const char *text, struct err *err)
     }
 }
 
+/* What its results depend on.  A file of somebody's own changes without a new
+ * version: its sum is a part. */
+static char *
+version_of(const struct policy_lib *lib, const char *spec)
+{
+    const char *version = lib->p.version ? lib->p.version : "";
+    struct buf b = BUF_INIT(MAX_PLUGIN);
+    char *v = NULL;
+
+    if (!policy_lib_is_path(spec))
+        return mem_strdup(version);
+    if (fs_read(lib->path, &b, NULL) == 0)
+        v = mem_printf("%s %016" PRIx64, version, settings_hash(b.data, b.len));
+    buf_release(&b);
+    return v;
+}
+
 int
 study_add_policy(struct study *s, const char *spec, struct err *err)
 {
@@ -128,7 +149,7 @@ study_add_policy(struct study *s, const char *spec, struct err *err)
         return -1;
     new.given = mem_strdup(spec);
     new.spec = mem_strdup(lib.spec);
-    new.version = mem_strdup(lib.p.version ? lib.p.version : "");
+    new.version = version_of(&lib, spec);
     policy_lib_close(&lib);
     if (!new.given || !new.spec || !new.version) {
         err_nomem(err);
@@ -302,6 +323,9 @@ study_get_overrides(const struct study *s, const struct cell *c,
         r |= put(to, n, "lr_scaling", mem_strdup(samples ? "linear" : "none"),
                  err);
     }
+    /* scenarios say what is emulated, and nothing else does */
+    if (json_object_get(s->job.doc.root, "emulate"))
+        r |= put(to, n, "emulate", mem_strdup("{}"), err);
     if (scenario->n_kills)
         r |= put(to, n, "faults.on_worker_loss", mem_strdup("drop"), err);
     if (r != 0)

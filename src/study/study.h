@@ -117,6 +117,8 @@ int settings_compare(const json_t *before, const json_t *now, const char *path,
                      struct err *err);
 /* `before` with the scenarios and policies of `now`. */
 int settings_merge(json_t *before, const json_t *now, struct err *err);
+/* Notices what differs, protects from nothing. */
+uint64_t settings_hash(const char *p, size_t n);
 /* Of what one cell depends on; of everything when c is NULL.  mem_free. */
 char *settings_checksum(const json_t *settings, const struct study *s,
                         const struct cell *c, struct err *err);

@@ -12,11 +12,12 @@ static const char *const metrics[] = {
     "target_seconds", "final_accuracy", "best_accuracy", "samples_per_second",
     "waiting_share",  "mean_staleness", "max_staleness", "bytes"};
 
-/* As in a cell of bench.json; NAN where it is not known. */
+/* As in a cell of bench.json; NAN where it is not known.  What a failed run did
+ * before is no measurement. */
 static double
 measure(const struct study *s, const struct cell *c, const char *metric)
 {
-    if (!c->result)
+    if (!c->result || result_is(c->result, "failed"))
         return NAN;
     if (metric == metrics[0])
         return result_time_to(c->result, s->target);

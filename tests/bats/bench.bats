@@ -150,7 +150,67 @@ bench() {
     stderr_has "expected job, samples or updates"
     expect 3 bench j.json --scenario "$scenarios/node-lost.json" -n 3 --virtual
     stderr_has "kill[0].rank: no worker 3 among 3"
+    echo '{"name": "twice", "kill": [{"rank": 0, "at": 0.1}, {"rank": 0, "at": 0.2}]}' >twice.json
+    expect 3 bench j.json --scenario twice.json --virtual -n 3
+    stderr_has "kill[1].rank: worker 0 is killed in kill[0] already"
     [ ! -e bench-blobs ]
+}
+
+# bats test_tags=heavy
+@test "what failed is no measurement" {
+    blobs_job j.json '.epochs = 4 | .eval_every = 0.5 | .faults = {"min_workers": 4}'
+    echo '{"name": "lost", "workers": 4, "pace": 20,
+        "kill": [{"rank": 1, "at": 0.7}]}' >lost.json
+    expect 1 bench j.json -p bsp,asp --seeds 2 -o out --scenario lost.json --target-accuracy 0.5
+    json_true out/bench.json '[.cells[] | .status == "failed" and (.curve | length > 0)] | all'
+    json_true out/bench.json '[.groups[] | .failed == 2 and .best_accuracy.mean == null and
+        .target_seconds.mean == null] | all'
+    json_true out/bench.json '.groups[1].against.speedup | .pairs == 0 and .verdict == "unknown"'
+}
+
+@test "scenarios alone say what is emulated, and nothing ends a run early" {
+    blobs_job j.json '.epochs = 1 | .emulate = {"slow": "0:3", "pace": 20}'
+    expect 0 bench j.json -p bsp --seeds 1 --virtual -o out
+    stderr_has "what j.json emulates itself is left out"
+    json_true out/bench.json '.cells[0].waiting_share < 0.01'
+    expect 0 bench j.json -p bsp --seeds 1 -o live
+    json_true "live/runs/plain,job,bsp,1/job.json" '.emulate.slow == null'
+    expect 2 bench j.json -p bsp --virtual -o out2 --set max_seconds=1
+    stderr_has "max_seconds: a bench trains to the end"
+    [ ! -e out2 ]
+}
+
+@test "a policy of one's own that was compiled again is another one" {
+    blobs_job j.json '.epochs = 1'
+    cp "$(ebsp policy list --json | jq -r '.[] | select(.name == "asp").path')" own.so
+    expect 0 bench j.json -p ./own.so --seeds 1 --virtual -o out
+    expect 0 bench j.json -p ./own.so --seeds 1 --virtual -o out
+    stderr_has "1 cell, 1 of them are there"
+    echo >>own.so
+    expect 2 bench j.json -p ./own.so --seeds 1 --virtual -o out
+    stderr_has "out was made with other settings"
+}
+
+@test "the name of a job does not lead out of the folder" {
+    blobs_job j.json '.epochs = 1 | .name = "/../../a b"'
+    mkdir -p deep/er
+    cp j.json deep/er
+    cd deep/er
+    expect 0 bench j.json -p asp --seeds 1 --virtual -q
+    [ -e bench-_.._.._a_b/bench.json ]
+    [ "$(find ../.. -name bench.json | wc -l)" -eq 1 ]
+}
+
+# bats test_tags=heavy
+@test "a live cell that somebody stops is not done" {
+    blobs_job j.json '.epochs = 100'
+    bg log ebsp bench j.json -p asp --seeds 1 --pace 20 -o out
+    wait_for "out/runs/plain,job,asp,1/events.jsonl" '"event":"commit"'
+    expect 0 ctl "out/runs/plain,job,asp,1" stop
+    finish $!
+    [ "$status" -eq 1 ]
+    json_true out/bench.json '.cells[0] | .status == "failed" and
+        .failure == "stopped by ebsp ctl, before the end" and .final_accuracy == null'
 }
 
 # bats test_tags=heavy
