@@ -23,10 +23,22 @@ options() {
         grep -vxE -e '-[?hV]|--(help|usage|version)=?' | sort -u
 }
 
+# parts SUBCOMMAND: those of "ebsp SUBCOMMAND PART" that have options of their
+# own, as its --help names them: (ebsp SUBCOMMAND PART --help).
+parts() {
+    "$EBSP" "$1" --help | tr -s '\n ' ' ' |
+        grep -oE "\\(ebsp $1 [a-z]+ --help\\)" | cut -d' ' -f3
+}
+
 # What argp prints: the options begin a line; two spaces end them.
 help_options() {
-    "$EBSP" "$1" --help |
-        perl -ne 'print "$1\n" if /^ {2,6}(-.*?)(  |$)/' | options
+    local part
+    {
+        "$EBSP" "$1" --help
+        for part in $(parts "$1"); do
+            "$EBSP" "$1" "$part" --help
+        done
+    } | perl -ne 'print "$1\n" if /^ {2,6}(-.*?)(  |$)/' | options
 }
 
 # =item B<-n>, B<--workers>=I<N>
@@ -59,6 +71,15 @@ page_options() {
                     echo "no B<$line> in ebsp-$sub.1.pod" && return 1
                 }
             done
+    done
+}
+
+@test "the benchmarks below ebsp bench are in its --help and its page" {
+    local part
+    [ "$(parts bench)" = sync ]
+    for part in $(parts bench); do
+        grep -qF "B<ebsp bench $part>" "$man/ebsp-bench.1.pod"
+        grep -qF "F<./$part>" "$man/ebsp-bench.1.pod"
     done
 }
 
