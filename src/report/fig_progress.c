@@ -4,6 +4,7 @@
 #include <math.h>
 
 #define POINTS 240 /* drawn of a run's supersteps */
+#define DOTS   40  /* with so few each has a dot: one alone has no line */
 
 /* ---- supersteps ---------------------------------------------------------- */
 
@@ -80,7 +81,9 @@ put_superstep_plots(struct buf *b, const struct account *a, size_t n)
             plot_line(b, i, 1);
             comma = ", ";
         }
-        buf_addf(b, "%s$s%zu using 1:2 with lines ", comma, i);
+        buf_addf(b, "%s$s%zu using 1:2 with %s ", comma, i,
+                 a[i].superstep.n <= DOTS ? "linespoints pt 7 ps 0.5"
+                                          : "lines");
         plot_line(b, i, 1.75);
         comma = ", ";
         if (n == 1 && a[i].predicted.n) {

@@ -82,6 +82,21 @@ END
     fi
 }
 
+# figure TITLE: that figure of page.html.
+figure() {
+    TITLE=$1 perl -0777 -ne '
+        for (m{<figure.*?</figure>}gs) { print if /\Q$ENV{TITLE}\E/ }' page.html
+}
+
+@test "a run of one superstep shows it" {
+    requires command -v gnuplot
+    blobs_job job.json '.epochs = 1 | .data.train = 40'
+    train run bsp
+    expect 0 report run -o page.html
+    figure 'Length of the supersteps' >figure.html
+    grep -q '<circle ' figure.html
+}
+
 @test "a run that was killed: page, summary, data, timeline" {
     train run elasticbsp:lookahead=4
     rm run/summary.json
