@@ -71,22 +71,25 @@ static void
 make_title(struct top_view *v, const struct top_source *s)
 {
     const struct tally *t = &s->tally;
-    char run[160], up[32];
+    const char *ended = *t->failure ? t->failure : t->stopped;
+    char run[160], policy[256], why[256], up[32];
 
     str_escape(run, sizeof run, s->run, strlen(s->run));
+    str_escape(policy, sizeof policy, *t->policy ? t->policy : "-",
+               *t->policy ? strlen(t->policy) : 1);
+    str_escape(why, sizeof why, ended, strlen(ended));
     v->look = TOP_HEAD;
     switch (s->life) {
     case TOP_ALIVE:
         (void)str_printf(v->title, sizeof v->title, "%s: %s, policy %s, up %s",
-                         run, tally_phase_name(t->phase),
-                         *t->policy ? t->policy : "-",
+                         run, tally_phase_name(t->phase), policy,
                          str_duration(up, s->now));
         return;
     case TOP_DENIED:
         (void)str_printf(
             v->title, sizeof v->title,
             "%s: %s, policy %s (another user's: only its events are read)", run,
-            tally_phase_name(t->phase), *t->policy ? t->policy : "-");
+            tally_phase_name(t->phase), policy);
         return;
     case TOP_ENDED:
         if (*t->failure)
@@ -96,7 +99,7 @@ make_title(struct top_view *v, const struct top_source *s)
                          *t->failure   ? "failed: "
                          : *t->stopped ? "stopped: "
                                        : "done",
-                         *t->failure ? t->failure : t->stopped);
+                         why);
         return;
     case TOP_MUTE:
         v->look = TOP_BAD;
@@ -274,7 +277,8 @@ make_row(struct top_row *r, uint32_t rank, const struct top_source *s,
                           .iterations = w->iterations,
                           .rate = NAN,
                           .staleness = w->staleness};
-    (void)str_printf(r->host, sizeof r->host, "%s", *w->host ? w->host : "-");
+    str_escape(r->host, sizeof r->host, *w->host ? w->host : "-",
+               *w->host ? strlen(w->host) : 1);
     if (until > since)
         r->rate = (double)(w->iterations - then->iterations) / (until - since);
     for (int k = 0; k < TALLY_PARTS; k++) {

@@ -22,18 +22,45 @@ head(struct buf *to, const char *name, const char *type, const char *help)
              type);
 }
 
-/* The value of a label: what the format gives a meaning to is escaped. */
+/* Bytes of the UTF-8 character that s begins with; 0: it is none.  Neither
+ * overlong forms nor surrogates are. */
+static size_t
+utf8_length(const char *s)
+{
+    const unsigned char *c = (const unsigned char *)s;
+    size_t n = c[0] < 0x80                  ? 1
+               : c[0] < 0xc2 || c[0] > 0xf4 ? 0
+               : c[0] < 0xe0                ? 2
+               : c[0] < 0xf0                ? 3
+                                            : 4;
+
+    for (size_t i = 1; i < n; i++)
+        if ((c[i] & 0xc0) != 0x80) /* also the end */
+            return 0;
+    if ((c[0] == 0xe0 && c[1] < 0xa0) || (c[0] == 0xed && c[1] > 0x9f) ||
+        (c[0] == 0xf0 && c[1] < 0x90) || (c[0] == 0xf4 && c[1] > 0x8f))
+        return 0;
+    return n;
+}
+
+/* The value of a label, UTF-8: what the format gives a meaning to is escaped,
+ * a byte of no character becomes U+FFFD. */
 static void
 put_label(struct buf *to, const char *name, const char *value)
 {
     buf_addf(to, "%s=\"", name);
-    for (const char *c = value; *c; c++) {
-        if (*c == '\n')
+    for (const char *c = value; *c;) {
+        size_t n = utf8_length(c);
+
+        if (n == 0)
+            buf_adds(to, "\xef\xbf\xbd");
+        else if (*c == '\n')
             buf_adds(to, "\\n");
         else if (*c == '"' || *c == '\\')
             buf_addf(to, "\\%c", *c);
         else
-            buf_u8(to, (uint8_t)*c);
+            buf_add(to, c, n);
+        c += n ? n : 1;
     }
     buf_adds(to, "\"");
 }

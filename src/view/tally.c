@@ -84,16 +84,22 @@ tally_get_number(const struct jcur *e, const char *key, double *to,
     return jcur_num(e, key, -INFINITY, INFINITY, to, err);
 }
 
-/* Hosts and reasons come from elsewhere. */
+/* Too long a text is cut between two characters; JSON is valid UTF-8. */
 int
 tally_get_text(const struct jcur *e, const char *key, char *to, size_t cap,
                struct err *err)
 {
     const char *s = "";
+    size_t n;
 
     if (jcur_str_or(e, key, &s, err) != 0)
         return -1;
-    str_escape(to, cap, s, strlen(s));
+    n = strlen(s);
+    if (n >= cap)
+        for (n = cap - 1; n > 0 && ((unsigned char)s[n] & 0xc0) == 0x80; n--)
+            ;
+    memcpy(to, s, n);
+    to[n] = '\0';
     return 0;
 }
 

@@ -44,6 +44,8 @@ enum tally_part {
 };
 const char *tally_part_name(enum tally_part p);
 
+/* Texts are as the events have them; who writes them to a terminal makes them
+ * safe for it (str_escape). */
 struct tally_worker {
     bool known; /* has had a process in this session */
     enum tally_state state;

@@ -18,7 +18,7 @@ int tally_get_seconds(const struct jcur *e, const char *key, double *to,
 /* null is what is not finite: NaN. */
 int tally_get_number(const struct jcur *e, const char *key, double *to,
                      struct err *err);
-/* Hosts and reasons come from elsewhere: made safe for a terminal. */
+/* As it is: hosts and reasons come from elsewhere, and no terminal is safe. */
 int tally_get_text(const struct jcur *e, const char *key, char *to, size_t cap,
                    struct err *err);
 

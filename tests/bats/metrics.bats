@@ -47,6 +47,20 @@ is_served() { curl -s --max-time 10 "$url" | grep -q "^$1 "; }
     grep -qa 'workers/waiting/2' run/tensorboard/events.out.tfevents.*
 }
 
+@test "the name of a run is a label as it is, escaped as the format says" {
+    requires command -v curl
+    blobs_job j.json '.epochs = 1000000 | .eval_every = 0 |
+        .name = "na\"me\n\\ \u00fc"'
+    bg log ebsp train j.json -r run --pace 5 --metrics-port 0
+    wait_for log '^metrics: '
+    url=$(sed -n 's/^metrics: //p' log)
+    within 30 is_served ebsp_epoch
+    curl -s --max-time 10 "$url" >answer
+    grep -qF 'ebsp_run_info{name="na\"me\n\\ ü",policy="bsp' answer
+    expect 0 ctl run stop --wait
+    finish "${pids[0]}"
+}
+
 @test "where metrics cannot be served nothing is started" {
     blobs_job j.json
     expect 2 train j.json -r run --metrics-address ::

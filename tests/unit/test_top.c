@@ -194,9 +194,9 @@ views(void)
        "is said so");
     top_view_release(&v);
     s.life = TOP_ENDED;
-    (void)snprintf(s.tally.failure, sizeof s.tally.failure, "no room");
+    (void)snprintf(s.tally.failure, sizeof s.tally.failure, "no room\a");
     is_int(top_view_make(&v, &s, NULL, &err), 0, "failed");
-    ok(strstr(v.title, ": this run has ended: failed: no room") &&
+    ok(strstr(v.title, ": this run has ended: failed: no room\\x07") &&
            v.look == TOP_BAD,
        "is said so");
     top_view_release(&v);

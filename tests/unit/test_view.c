@@ -163,7 +163,7 @@ metrics(void)
     HAS("ebsp_samples_total 140");
     HAS("ebsp_epoch 0.56");
     HAS("ebsp_run_info{name=\"a\\\"b\",policy=\"asp\"} 1");
-    HAS("ebsp_worker_info{rank=\"1\",host=\"n\\\\x5c\\\"1\\\\x0a\"} 1");
+    HAS("ebsp_worker_info{rank=\"1\",host=\"n\\\\\\\"1\\n\"} 1");
     HAS("ebsp_phase{phase=\"training\"} 1");
     HAS("ebsp_worker_wait_seconds_total{rank=\"0\"} 3");
     HAS("ebsp_worker_compute_seconds_total{rank=\"1\"} 1.5");
@@ -183,6 +183,48 @@ metrics(void)
     HAS("ebsp_worker_wait_seconds_total{rank=\"0\"} 2.5");
 #undef HAS
     buf_release(&b);
+    tally_release(&t);
+}
+
+/* What is written of the name of a run. */
+static void
+has_name(struct tally *t, const char *label, const char *what)
+{
+    struct buf b = BUF_INIT(1 << 20);
+    char line[512];
+
+    prom_put(&b, t, 1000, 6);
+    (void)snprintf(line, sizeof line, "\nebsp_run_info{name=\"%s\",", label);
+    ok(!b.bad && strstr(b.data, line), "%s", what);
+    buf_release(&b);
+}
+
+#define A60 "aaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaaa"
+
+static void
+labels(void)
+{
+    struct tally t;
+
+    tally_init(&t);
+    (void)feed(&t,
+               "{\"t\":0,\"event\":\"run\",\"name\":"
+               "\"na\\\"me\\n\\\\x \u00fc\u20ac\U0001f600\"}",
+               NULL);
+    has_name(&t, "na\\\"me\\n\\\\x \u00fc\u20ac\U0001f600",
+             "a label is escaped once, UTF-8 is as it was");
+    (void)feed(&t,
+               "{\"t\":0,\"event\":\"run\",\"name\":\"" A60 "\u00fc\u20acz\"}",
+               NULL);
+    has_name(&t, A60 "\u00fc", "a long one is cut between characters");
+    (void)snprintf(t.name, sizeof t.name, "%s",
+                   "a\xff\xc3(\xc0\x80|\xed\xa0\x80|\xf4\x90\x80\x80|\xe2\x82");
+#define BAD "\ufffd"
+    has_name(&t,
+             "a" BAD BAD "(" BAD BAD "|" BAD BAD BAD "|" BAD BAD BAD BAD
+             "|" BAD BAD,
+             "what is no UTF-8 is replaced");
+#undef BAD
     tally_release(&t);
 }
 
@@ -508,6 +550,7 @@ main(void)
     events_add_up();
     hostile_events();
     metrics();
+    labels();
     families_are_whole();
     checksums();
     event_files();
