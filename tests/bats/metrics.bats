@@ -79,4 +79,6 @@ is_served() { curl -s --max-time 10 "$url" | grep -q "^$1 "; }
     expect 0 train j.json -q -r run --metrics-port 0 --metrics-address 0.0.0.0
     stderr_has "everybody who reaches http://0.0.0.0:"
     [[ $stderr != *"metrics: http"* ]]
+    # With -q its address is in the log alone.
+    grep -q 'metrics.*http://0\.0\.0\.0:[1-9][0-9]*/metrics$' run/log
 }
