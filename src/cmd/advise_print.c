@@ -9,7 +9,8 @@
 static const char *const unknown[] = {
     "accuracy: nothing is trained here; staleness costs some, how much depends "
     "on the network and its learning rate (ebsp bench measures it)",
-    "what an update costs the coordinator",
+    "what an update costs the coordinator: what is told is a bound, far from "
+    "what is reached where an iteration takes less than some milliseconds",
 };
 static const char unknown_scatter[] =
     "how much the times of an iteration scatter, and whether they change: a "
@@ -21,16 +22,31 @@ static const char unknown_foreign[] =
     "how long an iteration of this job takes: the run is of another one, whose "
     "input, layers, batch or threads differ; its times are taken as they are";
 
+static const char unknown_emulation[] =
+    "what the job emulates: machines are measured as they are (--trace takes "
+    "the times of a run that emulates)";
+
+#define N_UNKNOWN 5
+
+/* NULL: it is known. */
 static const char *
 get_unknown(const struct advise *a, size_t i)
 {
-    if (i < 2)
+    switch (i) {
+    case 0:
+    case 1:
         return unknown[i];
-    if (i == 2 && !a->source)
-        return unknown_scatter;
-    if (i == 2)
+    case 2:
+        if (!a->source)
+            return unknown_scatter;
         return a->foreign ? unknown_foreign : NULL;
-    return i == 3 && !a->source && a->crowded ? unknown_crowd : NULL;
+    case 3:
+        return !a->source && a->crowded ? unknown_crowd : NULL;
+    default:
+        return !a->source && json_object_get(a->job.doc.root, "emulate")
+                   ? unknown_emulation
+                   : NULL;
+    }
 }
 
 static const struct candidate *
@@ -105,7 +121,7 @@ advise_print(FILE *to, const struct advise *a)
                     advice_warning_name((enum advice_warning)w),
                     advice_warning_text((enum advice_warning)w));
     fprintf(to, "\nnot known:\n");
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < N_UNKNOWN; i++)
         if ((text = get_unknown(a, i)))
             fprintf(to, "  %s\n", text);
 }
@@ -147,7 +163,7 @@ everything(const struct advise *a)
         (void)json_object_set_new(
             warnings, advice_warning_name((enum advice_warning)w),
             json_string(advice_warning_text((enum advice_warning)w)));
-    for (size_t i = 0; i < 4; i++)
+    for (size_t i = 0; i < N_UNKNOWN; i++)
         if ((text = get_unknown(a, i)))
             (void)json_array_append_new(missing, json_string(text));
     return json_pack("{s:s, s:I, s:o, s:o, s:f, s:s, s:o, s:o, s:o}", "job",

@@ -78,4 +78,7 @@ recording() {
     json_true o.json '.source == null and .workers == 2 and
         (.iteration_ms | length == 2 and min > 0) and
         (.not_known | length >= 3)'
+    blobs_job j.json '.emulate = {"slow": "0:3"}'
+    expect 0 advise j.json -n 2
+    stdout_has "what the job emulates: machines are measured as they are"
 }
