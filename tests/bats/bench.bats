@@ -158,9 +158,10 @@ bench() {
 
 # bats test_tags=heavy
 @test "what failed is no measurement" {
-    blobs_job j.json '.epochs = 4 | .eval_every = 0.5 | .faults = {"min_workers": 4}'
+    # well before the end, for who kills looks on from outside
+    blobs_job j.json '.epochs = 40 | .eval_every = 1 | .faults = {"min_workers": 4}'
     echo '{"name": "lost", "workers": 4, "pace": 20,
-        "kill": [{"rank": 1, "at": 0.7}]}' >lost.json
+        "kill": [{"rank": 1, "at": 0.2}]}' >lost.json
     expect 1 bench j.json -p bsp,asp --seeds 2 -o out --scenario lost.json --target-accuracy 0.5
     json_true out/bench.json '[.cells[] | .status == "failed" and (.curve | length > 0)] | all'
     json_true out/bench.json '[.groups[] | .failed == 2 and .best_accuracy.mean == null and

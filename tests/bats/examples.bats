@@ -19,6 +19,7 @@ setup() {
 less=(--epochs 1 --set data.limit_train=512 --set data.limit_test=128)
 case " $* " in
 *" --resume "*) less=() ;;
+" bench sync "*) less=(--rounds 3) ;;
 " train "* | " bench "* | " simulate "*"--train "*) ;;
 " policy check "*) less=(--schedules 50) ;;
 *) less=() ;;
