@@ -13,11 +13,12 @@ setup() {
 }
 
 @test "connections closed at each state: time to come back, then lost" {
-    local i
-    goes_on bsp 'close@joined close@ready close@ordered close@pushed half-close' \
+    local i deeds='close@joined close@ready close@ordered close@pushed half-close'
+    goes_on bsp "$deeds reset@ordered reset@pushed" \
         --set faults.rejoin=0.3 --pace 30
     for i in 1 2 3 4; do lost "$i" 'it closed its connection'; done
     lost 5 'connection lost in the middle of a message'
+    for i in 6 7; do lost "$i" 'connection lost: '; done
 }
 
 @test "silence at each state: cut off, time to come back, killed" {

@@ -18,7 +18,8 @@
  *   garbage             random bytes
  *   frame:TYPE          a frame that is right in itself: READY, PUSH, ...
  *   error:CODE          an ERROR frame
- *   close silence deaf  closes; says nothing more; reads nothing more
+ *   close reset         closes; does so with a reset
+ *   silence deaf        says nothing more; reads nothing more
  *   exit:STATUS         ends
  *   again:RANK:LIFE     connects once more: "me" is its own rank
  *   flap                closes and comes back
@@ -44,6 +45,7 @@
 #include <unistd.h>
 
 #define IDLE_MS 500
+#define GONE_MS 2000
 
 void
 rogue_die(const char *why)
@@ -108,7 +110,7 @@ rogue_end(struct rogue *r)
 {
     char some[64];
 
-    wire_close(&r->wire);
+    wire_finish(&r->wire, GONE_MS);
     while (read(STDIN_FILENO, some, sizeof some) > 0)
         continue;
     exit(1);

@@ -161,6 +161,9 @@ rogue_strike(struct rogue *r, const char *when)
         send_error(r, (uint32_t)strtoul(d->value[0], NULL, 10));
     } else if (rogue_does(r, "close")) {
         rogue_end(r);
+    } else if (rogue_does(r, "reset")) {
+        wire_reset(&r->wire);
+        rogue_end(r);
     } else if (rogue_does(r, "silence")) {
         rogue_linger();
     } else if (rogue_does(r, "deaf")) {

@@ -186,6 +186,23 @@ wire_drain(struct wire *w, int limit_ms)
 }
 
 void
+wire_finish(struct wire *w, int limit_ms)
+{
+    if (shutdown(w->fd, SHUT_WR) == 0)
+        wire_drain(w, limit_ms);
+    wire_close(w);
+}
+
+void
+wire_reset(struct wire *w)
+{
+    struct linger at_once = {.l_onoff = 1};
+
+    setsockopt(w->fd, SOL_SOCKET, SO_LINGER, &at_once, sizeof at_once);
+    wire_close(w);
+}
+
+void
 wire_close(struct wire *w)
 {
     close(w->fd);

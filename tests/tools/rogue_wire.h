@@ -29,8 +29,15 @@ bool wire_send(struct wire *w, uint16_t type, const struct buf *body,
  * nothing came, -1: the other side is gone. */
 int wire_next(struct wire *w, int limit_ms, struct frame_head *h,
               struct buf *body, void *bulk, size_t n);
-/* Until the other side closes, or for limit_ms; everything is ignored. */
+/* Until the other side closes, or is quiet for limit_ms; everything is
+ * ignored. */
 void wire_drain(struct wire *w, int limit_ms);
+/* Closes as who has read everything does: while something is unread, close()
+ * resets the connection, and what was sent may be lost.  Waits until the other
+ * side closes, or is quiet for limit_ms. */
+void wire_finish(struct wire *w, int limit_ms);
+/* Closes with a reset, as the kernel of a host that was restarted does. */
+void wire_reset(struct wire *w);
 void wire_close(struct wire *w);
 
 #endif
