@@ -33,14 +33,16 @@ on_pipe_closed(uv_handle_t *handle)
 }
 
 /* Only our own socket: somebody may have replaced it meanwhile. */
-static void
-remove_socket(const struct local_server *s)
+void
+local_server_hide(struct local_server *s)
 {
     struct stat st;
 
-    if (s->bound && lstat(s->path, &st) == 0 && st.st_dev == s->dev &&
+    if (s && s->bound && lstat(s->path, &st) == 0 && st.st_dev == s->dev &&
         st.st_ino == s->ino)
         (void)unlink(s->path);
+    if (s)
+        s->bound = false;
 }
 
 void
@@ -49,7 +51,7 @@ local_server_close(struct local_server *s)
     if (!s || s->closing)
         return;
     s->closing = true;
-    remove_socket(s);
+    local_server_hide(s);
     uv_close((uv_handle_t *)&s->pipe, on_pipe_closed);
     for (size_t i = 0; i < ARRAY_LEN(s->peer); i++)
         local_peer_leave(&s->peer[i], LINGER_MS);

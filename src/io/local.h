@@ -44,6 +44,8 @@ struct local_handlers {
 struct local_server *local_server_new(uv_loop_t *loop, const char *path,
                                       const struct local_handlers *h, void *ctx,
                                       struct err *err);
+/* Removes the socket, but who is here may still ask and be answered. */
+void local_server_hide(struct local_server *s);
 /* Removes the socket, lets what is answered go out (1 s), closes and frees
  * itself on the loop.  No handler is called any more. */
 void local_server_close(struct local_server *s);

@@ -327,6 +327,8 @@ control_close(struct control *c, int exit_status)
 {
     if (!c)
         return;
+    /* Who hears that the run is over finds no socket of it any more. */
+    local_server_hide(c->local);
     for (size_t i = 0; i < ARRAY_LEN(c->wait); i++) {
         struct wait *w = &c->wait[i];
 

@@ -76,6 +76,25 @@ test_mode(void)
     }
 }
 
+static void
+test_hidden(void)
+{
+    int fd;
+
+    serve();
+    fd = dial();
+    say(fd, "hold\n", 5);
+    WAIT(seen.held);
+    local_server_hide(seen.s);
+    ok(!fs_exists(path_to("ctl")), "a socket that is removed early");
+    local_answer(seen.held, "late", 4);
+    is_str(hear(fd, 5), "late\n", "leaves those who are connected");
+    is_int(fs_write(path_to("ctl"), "", 0, NULL), 0, "what comes in its place");
+    close(fd);
+    ok(!end_serving(), "is not ours");
+    unlink(path_to("ctl"));
+}
+
 /* A socket at ctl; closed: one that its process has left behind. */
 static int
 make_socket(int type, bool closed)
@@ -284,6 +303,7 @@ main(void)
     rig_init();
     test_other_user();
     test_mode();
+    test_hidden();
     test_in_the_way();
     test_long_path();
     test_no_memory();
