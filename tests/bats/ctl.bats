@@ -38,10 +38,10 @@ reaches() {
     return 1
 }
 
-# is_alive: the run works and answers.
+# is_alive: the run works and answers, once it has seen that others are gone.
 is_alive() {
     local before
-    status_is . || return
+    reaches . || return
     before=$(jq .version now.json)
     reaches ".version > $before"
 }
