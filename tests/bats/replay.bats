@@ -58,12 +58,16 @@ alone() {
     blobs_job iid.json '.epochs = 40 | .assignment = {"type": "iid"}'
     while read -r job spec; do
         rm -rf run
-        bg train.log ebsp train "$job.json" -r run -q -n 3 --pace 4 -p "$spec"
+        # half a minute for all of it, which nobody waits for in the end
+        bg train.log ebsp train "$job.json" -r run -q -n 3 --pace 100 \
+            -p "$spec"
         train=$!
         wait_for run/events.jsonl '"event":"push","rank":2'
         pid=$(jq -r 'select(.event == "ready" and .rank == 2) | .pid' \
             run/events.jsonl)
         kill -KILL "$pid"
+        wait_for run/events.jsonl '"event":"ready","rank":2,"life":1'
+        expect 0 ctl run pace 1
         finish "$train"
         [ "$status" -eq 0 ]
         grep -q '"event":"leave","rank":2' run/events.jsonl
