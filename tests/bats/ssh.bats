@@ -266,11 +266,10 @@ END
 
 @test "a worker that is killed there is replaced there" {
     start_hosts
-    bg log ebsp train job.json -r run --ssh "$sshd_client" --hosts "$hosts" \
-        --pace 20 --set epochs=8
-    train=$!
-    wait_for run/events.jsonl '"push"' 40
+    train_on "$hosts"
     kill -KILL "$(remote_workers | head -n 1)"
+    wait_for run/events.jsonl '"event":"ready".*"life":1' 40
+    expect 0 ctl run stop --wait
     finish "$train"
     [ "$status" -eq 0 ]
     grep -q '"lost".*the worker was killed there.*"replace"' run/events.jsonl
