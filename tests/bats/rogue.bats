@@ -13,6 +13,9 @@ setup() {
 }
 
 policies=(bsp asp elasticbsp)
+# Everybody has samples of his own: no run is over before he has had his orders,
+# however late he is.
+own=(--set 'assignment={"type":"iid"}')
 frames=(CHALLENGE HELLO WELCOME READY ORDER PUSH BEAT STOP BYE ERROR FETCH DATA PIECE)
 
 # frames_at STATE POLICY TYPE... [-- ARG...]: a frame of every type; BEAT and
@@ -40,8 +43,12 @@ frames_at() {
 @test "frames before READY: none but FETCH and BEAT are in place" {
     frames_at joined bsp FETCH
 }
-@test "frames while it waits for its first order" { frames_at ready asp; }
-@test "frames while it has an order" { frames_at ordered elasticbsp; }
+@test "frames while it waits for its first order" {
+    frames_at ready asp -- "${own[@]}"
+}
+@test "frames while it has an order" {
+    frames_at ordered elasticbsp -- "${own[@]}"
+}
 @test "frames while its push is at the policy" { frames_at pushed bsp; }
 
 @test "frames after STOP: the end of the run is no worse for them" {
@@ -62,7 +69,8 @@ frames_at() {
     local policy wrong='push of .* bytes, expected' other='does not answer'
     for policy in "${policies[@]}"; do
         goes_on "$policy" \
-            'short long order version samples steps twice,n=3 garbage@ordered garbage@ready,seed=7 garbage@pushed,seed=8 time'
+            'short long order version samples steps twice,n=3 garbage@ordered garbage@ready,seed=7 garbage@pushed,seed=8 time' \
+            "${own[@]}"
         lost 1 "$wrong"
         lost 2 'bulk of 836 bytes, expected at most 832'
         lost 3 "$other"
@@ -82,7 +90,8 @@ frames_at() {
 }
 
 @test "pieces of a push: those that are wrong are refused, with what is wrong" {
-    goes_on asp 'pieces:well,every=2 pieces:twice pieces:early pieces:order pieces:beyond pieces:long pieces:bytes pieces:few pieces:bulk'
+    goes_on asp 'pieces:well,every=2 pieces:twice pieces:early pieces:order pieces:beyond pieces:long pieces:bytes pieces:few pieces:bulk' \
+        "${own[@]}"
     kept 1
     lost 2 'a piece at .*, expected the one at'
     lost 3 'a piece at 0, expected the one at'
@@ -98,7 +107,7 @@ frames_at() {
 @test "ERROR frames: lost with the words, whatever the code" {
     local deeds='' i
     for i in 1 2 3 4 5 6 7 8 9 10 70; do deeds+=" error:$i@ordered"; done
-    goes_on asp "$deeds error:0@ordered error:4711@ready"
+    goes_on asp "$deeds error:0@ordered error:4711@ready" "${own[@]}"
     for i in {1..11}; do lost "$i" 'so it pleases me'; done
     lost 12 'ERROR: code 0 is unknown'
     lost 13 'ERROR: code 4711 is unknown'
@@ -107,7 +116,8 @@ frames_at() {
 @test "processes that end at each state, with each status" {
     local deeds='' i
     for i in 0 1 2 3 4 5 6 7 8 9 10 70; do deeds+=" exit:$i@ordered"; done
-    goes_on elasticbsp "$deeds exit:255@pushed exit:11@ready exit:12@joined"
+    goes_on elasticbsp "$deeds exit:255@pushed exit:11@ready exit:12@joined" \
+        "${own[@]}"
     for i in 0 1 2 3 4 5 6 7 8 9 10; do
         lost $((i + 1)) "127.0.0.$((i + 2)): ended with exit status $i"
     done
@@ -118,10 +128,9 @@ frames_at() {
 }
 
 @test "the same rank twice, another one, another life, coming back for ever" {
-    # long enough for nine connections, each of which costs others a round
-    total=5760 goes_on bsp \
+    goes_on bsp \
         'again:me:0@ordered again:me:0@pushed again:0:0@ordered again:me:1@ordered again:1:7@ordered again:99:0@ready flap@ordered,every=1' \
-        --set epochs=12
+        "${own[@]}"
     lost 7 'its connection was lost 9 times without a push'
     json_true run/summary.json '.workers_lost == 1'
     # Worker 0 was thrown out by its namesake and has come back by itself.
@@ -139,7 +148,7 @@ frames_at() {
     # decides, however the machine shares its cores out.
     for policy in "${policies[@]}"; do
         goes_on "$policy" 'nan-loss,n=1 nan-norm,every=3 inf-norm norm:1e30,n=12' \
-            --max-bad-pushes 96 --set optimizer.lr=0.02 --pace 2
+            --max-bad-pushes 96 --set optimizer.lr=0.02 --pace 2 "${own[@]}"
         for i in {1..4}; do
             has_event "\"event\":\"reject\",\"rank\":$i,"
             has_event "\"event\":\"retry\",\"rank\":$i,"
@@ -155,7 +164,7 @@ frames_at() {
     local policy
     for policy in "${policies[@]}"; do
         rogue_train 'nan-loss,n=1,every=1,lives=9 norm:1e30,n=18,every=1,lives=9' \
-            -p "$policy" --max-bad-pushes 2 --set optimizer.lr=0.02
+            -p "$policy" --max-bad-pushes 2 --set optimizer.lr=0.02 "${own[@]}"
         [ "$status" -eq 0 ]
         applied_once 1920
         [[ $stderr == *"worker 1 (rogue) is removed: too many bad pushes"* ]]
