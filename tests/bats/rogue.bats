@@ -13,9 +13,6 @@ setup() {
 }
 
 policies=(bsp asp elasticbsp)
-# Everybody has samples of his own: no run is over before he has had his orders,
-# however late he is.
-own=(--set 'assignment={"type":"iid"}')
 frames=(CHALLENGE HELLO WELCOME READY ORDER PUSH BEAT STOP BYE ERROR FETCH DATA PIECE)
 
 # frames_at STATE POLICY TYPE... [-- ARG...]: a frame of every type; BEAT and
@@ -60,8 +57,8 @@ frames_at() {
 }
 
 @test "frames while nothing is left for it to do" {
-    # a mini-batch for each, for which the honest worker needs 1.5 s
-    total=480 frames_at idle asp -- --slow 0:15 --pace 100 --set epochs=1 \
+    # a mini-batch for each, for which the honest worker needs 3 s
+    total=480 frames_at idle asp -- --slow 0:30 --pace 100 --set epochs=1 \
         --set batch=35
 }
 

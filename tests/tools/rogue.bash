@@ -13,7 +13,12 @@
 #   lost 2 'unexpected BYE'              worker 2 was lost once, for this reason
 #   kept 3                               worker 3 was not even complained about
 #   applied_once 1920                    every sample of each epoch was
+#   goes_on asp "DEED..." "${own[@]}"    everybody has samples of his own: no run
+#                                        is over before he has had his orders,
+#                                        however late he is
 rogue_program=$EBSP_BUILDDIR/tests/tools/rogue
+# shellcheck disable=SC2034 # for the test that loads this
+own=(--set 'assignment={"type":"iid"}')
 
 rogue_train() {
     local hosts=local,127.0.0.2 deeds i
