@@ -216,7 +216,7 @@ bench() {
 
 # bats test_tags=heavy
 @test "live cells are runs, and one that is killed in the middle is made again" {
-    blobs_job j.json '.epochs = 6'
+    blobs_job j.json '.epochs = 12' # some seconds, to be killed in
     args=(j.json -p "bsp,asp" --seeds 1 --pace 20 -o out)
     bg log ebsp bench "${args[@]}"
     wait_for "out/runs/plain,job,bsp,1/events.jsonl" '"event":"commit"'
@@ -224,18 +224,19 @@ bench() {
     ended $!
     expect 0 bench "${args[@]}"
     json_true out/bench.json '[.cells[].status] == ["done", "done"]'
-    json_true out/bench.json '.cells[0] | .samples == 2880 and .seconds > 1 and
-        (.curve | length == 6) and .run == "runs/plain,job,bsp,1"'
+    json_true out/bench.json '.cells[0] | .samples == 5760 and .seconds > 1 and
+        (.curve | length == 12) and .run == "runs/plain,job,bsp,1"'
     json_true "out/runs/plain,job,asp,1/summary.json" '.policy == "asp"'
 }
 
 # bats test_tags=heavy
 @test "in a live run the worker of a scenario is killed and not replaced" {
-    blobs_job j.json '.epochs = 6'
+    # long after the kill, for who kills looks on from outside
+    blobs_job j.json '.epochs = 40'
     cat >lost.json <<'EOF_SCENARIO'
 {"name": "lost", "workers": 3, "pace": 20, "kill": [{"rank": 1, "at": 0.2}]}
 EOF_SCENARIO
     expect 0 bench j.json -p asp --seeds 1 --scenario lost.json -o out
     json_true out/bench.json '.cells[0] | .status == "done" and
-        .workers_lost == 1 and .samples == 2880'
+        .workers_lost == 1 and .samples == 19200'
 }
