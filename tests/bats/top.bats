@@ -7,7 +7,7 @@ load jobs
 # bats test_tags=heavy
 @test "top tells of a run at work, a stopped one and a killed one" {
     blobs_job j.json '.epochs = 1000000 | .eval_every = 0 | .workers = 3'
-    bg log ebsp train j.json -r run -q -p asp --pace 5 --slow 0:3
+    bg log ebsp train j.json -r run -q -p asp --pace 5 --slow 0:20
     wait_for run/events.jsonl '"event":"push","rank":0,"iteration":9,'
     expect 0 top run
     stdout_has "run: training, policy asp, up "
