@@ -260,6 +260,7 @@ END
     start_hosts
     sed -i 's/^MaxStartups.*/MaxStartups 10:100:10/' "$sshd_dir/0.conf"
     kill -HUP "${sshd_pids[0]}"
+    within 20 sshd_listens 0 6 # it does so again
     hosts=127.0.0.1:14 ssh_train
     [ "$status" -eq 0 ]
 }
