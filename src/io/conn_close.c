@@ -154,12 +154,13 @@ on_timer(uv_timer_t *timer)
 }
 
 void
-conn_set_deadline(struct conn *c, int64_t ms, const char *what)
+conn_set_deadline(struct conn *c, int64_t ms, int64_t limit_ms,
+                  const char *what)
 {
     if (c->phase >= PHASE_FLUSH)
         return;
     c->deadline = what;
-    c->deadline_ms = ms;
+    c->deadline_ms = limit_ms;
     if (what)
         start_timer(c, ms);
     else

@@ -21,9 +21,10 @@ int conn_set_tls(struct conn *c, struct tls_ctx *ctx, struct err *err);
 bool conn_has_greeted(const struct conn *c);
 /* The socket has its peer: sets its options and reads. */
 int conn_start(struct conn *c, struct err *err);
-/* conn_fail with ERR_SYS "`what` within N s" in `ms`; NULL: never.  `what` is
- * borrowed. */
-void conn_set_deadline(struct conn *c, int64_t ms, const char *what);
+/* conn_fail with ERR_SYS "`what` within N s" in `ms`; NULL: never.  N is of
+ * limit_ms: `ms` may be what is left of it.  `what` is borrowed. */
+void conn_set_deadline(struct conn *c, int64_t ms, int64_t limit_ms,
+                       const char *what);
 /* The peer is authenticated: full limits; later errors are told to it. */
 void conn_set_trusted(struct conn *c);
 /* Closes with a reason, unless it is closing. */

@@ -15,7 +15,8 @@ conn_on_write_error(struct conn *c, int status)
     c->write_error = status;
     /* What the peer said before it went away may explain it: let the reader
      * find the end. */
-    conn_set_deadline(c, c->linger_ms, "no end of the connection");
+    conn_set_deadline(c, c->linger_ms, c->linger_ms,
+                      "no end of the connection");
     if (c->phase == PHASE_FLUSH)
         conn_close_now(c);
 }

@@ -23,7 +23,7 @@ struct connector {
     uv_loop_t *loop;
     struct sockaddr_storage addr[RESOLVE_MAX];
     size_t n_addrs, n_tried;
-    int64_t deadline_ns;
+    int64_t limit_ms, deadline_ns;
     struct io_security how;
     struct tls_ctx *tls; /* NULL: frames are plain */
     uv_connect_t req;
@@ -111,7 +111,7 @@ take_welcome(struct connector *k, const struct msg_welcome *m, struct err *err)
         return err_set(err, ERR_PROTO,
                        "who answers at %s is not the coordinator of this run",
                        conn_get_peer(c));
-    conn_set_deadline(c, 0, NULL);
+    conn_set_deadline(c, 0, 0, NULL);
     conn_set_handlers(c, NULL, NULL);
     conn_set_trusted(c);
     connector_free(k);
@@ -211,7 +211,8 @@ on_connected(uv_connect_t *req, int status)
         return;
     }
     k->connected = true;
-    conn_set_deadline(k->c, get_time_left(k),
+    /* What connecting took is a part of the limit that the user knows. */
+    conn_set_deadline(k->c, get_time_left(k), k->limit_ms,
                       "no WELCOME from the coordinator");
     if (conn_start(k->c, &e) < 0)
         conn_fail(k->c, &e);
@@ -246,7 +247,7 @@ try_addr(struct connector *k, struct err *err)
     k->c = c;
     conn_set_handlers(c, &greeting, k);
     conn_set_peer(c, a);
-    conn_set_deadline(c, left / n, "no answer");
+    conn_set_deadline(c, left / n, left / n, "no answer");
     return 0;
 }
 
@@ -288,6 +289,7 @@ conn_connect(uv_loop_t *loop, const struct conn_request *to,
     if (!k)
         return err_nomem(err);
     k->loop = loop;
+    k->limit_ms = to->timeout_ms;
     k->deadline_ns = clock_now_ns() + to->timeout_ms * NS_PER_MS;
     k->how = to->how;
     memcpy(k->key, to->key, sizeof k->key);
