@@ -63,8 +63,8 @@ good() {
 @test "kill -9 while it computes, while it waits, while it is replaced" {
     local policy
     for policy in bsp elasticbsp; do
-        # worker 0 is slow, so worker 1 waits for it
-        start -n 2 -p "$policy" --pace 5 --slow 0:4 --set epochs=8
+        # worker 0 is slow, so worker 1 waits for it; nobody else does its part
+        start -n 2 -p "$policy" --pace 5 --slow 0:4 --set epochs=12 "${own[@]}"
         within 10 pushes 1 3
         kill -KILL "$(pid_of 0)"
         within 10 pushes 1 9
@@ -72,7 +72,7 @@ good() {
         within 10 events 2 '"event":"spawn".*"life":1'
         # whoever is the coordinator's newest child
         kill -KILL "$(pgrep -nP "$train")"
-        good 3840
+        good 5760
         json_true run/summary.json '.workers_lost == 3'
         [ "$(grep -c 'killed by signal 9' log)" -eq 3 ]
     done
@@ -105,7 +105,8 @@ good() {
 
 @test "killed again and again: replaced --max-restarts times, then dropped" {
     local life
-    start -n 2 --pace 10 --max-restarts 2 --set epochs=12
+    # worker 1 would need 7 s for what nobody else does
+    start -n 2 --pace 10 --slow 1:5 --max-restarts 2 --set epochs=12 "${own[@]}"
     for life in 0 1 2; do
         within 10 events 1 "\"event\":\"ready\",\"rank\":1,\"life\":$life,"
         kill -KILL "$(pid_of 1)"
@@ -167,8 +168,7 @@ connections() {
 others_than() { ! grep -qxF "$1" <<<"$(connections)"; }
 
 @test "a dropped worker's own shard is done by the others" {
-    start -n 3 --pace 25 --on-worker-loss drop --set epochs=5 \
-        --set 'assignment={"type":"iid"}'
+    start -n 3 --pace 50 --on-worker-loss drop --set epochs=5 "${own[@]}"
     within 10 pushes 1 3
     kill -KILL "$(pid_of 1)"
     good 2400

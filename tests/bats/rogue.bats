@@ -210,7 +210,7 @@ frames_at() {
 
 @test "replaced: another process, --max-restarts times" {
     rogue_train 'garbage@ordered exit:5@ordered,n=1,lives=9' \
-        --max-restarts 2 --set epochs=20
+        --max-restarts 2 --set epochs=20 "${own[@]}"
     [ "$status" -eq 0 ]
     applied_once 9600
     lost 1 'starting it again\|protocol'
