@@ -231,6 +231,7 @@ test_strangers(void)
     is_str(bare_refused(&w, flood, 100, false), "no valid HELLO within 0.1 s",
            "a beginning without an end");
     is_int(w.n_peers, 0, "none was let in");
+    listener_set_limits(w.l, &(struct listener_limits){5000, 1000, 64});
     ok(world_meet(&w), "a worker is");
     ok(world_end(&w), "nothing is left on the loop");
 }
