@@ -125,9 +125,11 @@ readme=$EBSP_SRCDIR/README.md
 }
 
 @test "what the README shows of their output has the words of the program" {
+    # The pace, as what bsp would have cost is told only where computing, and
+    # not other load, explains how long a run took.
     ebsp train models/lenet5-digits.json -p elasticbsp -n 4 --epochs 1 \
-        --set data.train=512 --set data.test=128 --set eval_every=0.5 \
-        -r run >out 2>err
+        --set data.train=1024 --set data.test=128 --set eval_every=0.5 \
+        --pace 1000 -r run >out 2>err
     # numbers, names and what may come at any time
     local forms='s/[0-9][0-9.]*[kM]*/N/g; s|^\(run directory\) .*|\1 RUN|
         s/  \(ETA\|superstep\|plan\) .*//; /^\.*$/d'
