@@ -27,11 +27,14 @@ inner() {
 
 @test "a process left behind fails the test and is named" {
     inner 'leftover_grace=1' \
-        '(setsid "$EBSP" 60 3>&- 4>&- >/dev/null 2>&1 &)'
+        '(setsid "$EBSP" 60 3>&- 4>&- >/dev/null 2>&1 &)' \
+        'within 20 pgrep -f "^$EBSP 60"'
     [ "$status" -eq 1 ]
     [[ $output == *"left behind: "*"fake 60"* ]]
-    run -1 pgrep -f "^$PWD/fake 60"
+    # a signal does not end it at once
+    within 20 is_ended "^$PWD/fake 60"
 }
+is_ended() { ! pgrep -f "$1"; }
 
 @test "wait_for fails when the line does not come, and shows the file" {
     inner 'echo here >log' 'wait_for log here' 'wait_for log gone 1'
