@@ -18,7 +18,7 @@ setup() {
 # The program, with less to do.
 less=(--epochs 1 --set data.limit_train=512 --set data.limit_test=128)
 case " $* " in
-*" --resume "*) less=() ;;
+*" --resume "*) less=(--pace 0) ;;
 " bench sync "*) less=(--rounds 3) ;;
 " train "* | " bench "* | " simulate "*"--train "*) ;;
 " policy check "*) less=(--schedules 50) ;;
