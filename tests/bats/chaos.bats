@@ -133,17 +133,18 @@ END
     blobs '.epochs = 1000000 | .checkpoint_every = 10 | .workers = 3'
     echo 'worker computing kill' >schedule
     bg beside/log ebsp chaos -r beside/run --schedule schedule j.json -- \
-        --max-seconds 1
+        --max-seconds 4
     pid=$!
     wait_for beside/run/events.jsonl '"event":"push"'
     marker=$(marker_of "$pid")
     bg sleep.log env "$marker" sleep 300
     sleeper=$!
     for i in {1..12}; do
-        echo "worker:$((i % 3)) computing $((i * 40)) kill"
-        echo "worker:$(((i + 1) % 3)) computing $((i * 40)) cut"
+        echo "worker:$((i % 3)) computing $((i * 60)) kill"
+        echo "worker:$(((i + 1) % 3)) computing $((i * 60)) cut"
     done >schedule
-    chaos --schedule schedule j.json -- --pace 20 --max-seconds 13
+    # Only while all are connected is there something to compare: 24 times.
+    chaos --schedule schedule j.json -- --pace 20 --max-seconds 20
     checked end samples processes descriptors memory
     json_true report '.faults | length > 8'
     finish "$pid"
