@@ -64,7 +64,7 @@ setup() {
     for deed in garbage@ordered:6 exit:7@ordered:7 exit:0@pushed:8 \
         error:4@ordered:4 short:6 silence@ordered:8 close@pushed:8; do
         rogue_train "${deed%:*} honest" --on-worker-loss abort \
-            --set faults.max_silence=2.5 --set faults.rejoin=0.2 --pace 20 \
+            --set faults.max_silence=2.5 --set faults.rejoin=1 --pace 20 \
             --set epochs=100
         echo "$deed: $status $stderr"
         [ "$status" -eq "${deed##*:}" ]
