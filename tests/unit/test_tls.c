@@ -268,11 +268,29 @@ test_mixed(void)
 
 /* ---- addresses ----------------------------------------------------------- */
 
+/* The address is as it should be, but nobody is there: told later, or at once
+ * on a machine without a network. */
+static void
+is_tried(struct world *w, const struct conn_request *to, const char *what)
+{
+    struct side s = {0};
+    struct err e = ERR_INIT;
+    int rc = conn_connect(&w->loop, to, client_on_ready, &s, &e);
+
+    if (rc == 0) {
+        WAIT(w, s.n_ready);
+        ok(s.n_ready == 1 && !s.c, "%s, which hears once of it", what);
+        e = s.why;
+    } else {
+        ok(s.n_ready == 0, "%s, which is told at once", what);
+    }
+    ok(e.code == ERR_SYS, "%s", e.text);
+}
+
 static void
 test_addresses(void)
 {
     struct world w;
-    struct side s = {0};
     struct conn_request to;
     struct listener *l;
     struct err e = ERR_INIT;
@@ -292,16 +310,9 @@ test_addresses(void)
     to = world_request(&w, run_key);
     to.host = "192.0.2.1"; /* for documentation: nobody has it */
     to.timeout_ms = 50;
-    is_int(conn_connect(&w.loop, &to, client_on_ready, &s, &e), 0,
-           "so may a coordinator");
-    WAIT(&w, s.n_ready);
-    ok(s.n_ready == 1 && !s.c && s.why.code == ERR_SYS, "%s", s.why.text);
-    memset(&s, 0, sizeof s);
+    is_tried(&w, &to, "so may a coordinator");
     to.how = (struct io_security){.insecure = true};
-    is_int(conn_connect(&w.loop, &to, client_on_ready, &s, &e), 0,
-           "also without TLS");
-    WAIT(&w, s.n_ready);
-    ok(s.n_ready == 1 && !s.c && s.why.code == ERR_SYS, "%s", s.why.text);
+    is_tried(&w, &to, "also without TLS");
     ok(world_end(&w), "nothing is left on the loop");
 }
 
