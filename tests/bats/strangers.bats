@@ -176,7 +176,7 @@ recorded() {
     requires command -v ss
     blobs_job j.json '.epochs = 6'
     expect 0 train j.json -r quiet
-    bg log ebsp train j.json -r run --pace 40
+    bg log ebsp train j.json -r run --pace 60
     pid=$!
     wait_for run/events.jsonl '"event":"push"'
     port=$(listening_port "$pid")
