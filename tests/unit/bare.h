@@ -166,14 +166,18 @@ bare_end(struct bare *b)
 
 /* ---- frames -------------------------------------------------------------- */
 
+/* In one piece: when a reset follows, the kernel may still hold a second one,
+ * and forgets it. */
 static inline void
 bare_send_frame(struct bare *b, uint16_t type, const void *body, size_t n)
 {
-    uint8_t head[FRAME_HEAD_BYTES];
+    struct buf frame = BUF_INIT(FRAME_HEAD_BYTES + n);
 
-    frame_encode(head, type, body, (uint32_t)n, NULL, 0);
-    bare_send(b, head, sizeof head);
-    bare_send(b, body, n);
+    frame_encode(buf_grow(&frame, FRAME_HEAD_BYTES), type, body, (uint32_t)n,
+                 NULL, 0);
+    buf_add(&frame, body, n);
+    bare_send(b, frame.data, frame.len);
+    buf_release(&frame);
 }
 
 /* Reads the CHALLENGE and makes the HELLO that it asks for, as a frame. */
