@@ -43,6 +43,8 @@ static void
 start_timer(struct conn *c, int64_t ms)
 {
     c->due = false;
+    /* libuv's clock is that of the last turn of the loop. */
+    uv_update_time(c->timer.loop);
     uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
 }
 
