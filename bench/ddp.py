@@ -107,14 +107,14 @@ def run_ours(o, net, workers):
 
 
 def run_silent(o, net, workers):
-    """Bare steps, all those of each process over its time."""
+    """Bare steps, all those of each process over the time that they took."""
     command = [o.step, os.path.join(JOBS, net + ".json"), "--batch",
                str(BATCH[net]), "--seconds", str(seconds(o, net))]
     with concurrent.futures.ThreadPoolExecutor(workers) as pool:
         texts = pool.map(lambda _: execute(command, dict(os.environ))[0],
                          range(workers))
-    return sum(int(re.search(r"median of (\d+)", t)[1]) for t in texts) * (
-        BATCH[net] / seconds(o, net))
+    found = [re.search(r"median of (\d+) in ([\d.]+) s", t) for t in texts]
+    return sum(BATCH[net] * int(m[1]) / float(m[2]) for m in found)
 
 
 def run_theirs(o, net, workers, mode):

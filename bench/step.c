@@ -86,10 +86,11 @@ fill(struct bench *b, size_t n, struct err *err)
     return 0;
 }
 
-/* Median and number of steps within `seconds`, after three to warm up. */
+/* Steps until `seconds` are over, after three to warm up: their median and
+ * number, and the time of all.  The last one ends after that. */
 static int
 measure(struct bench *b, double seconds, double *ms, size_t *steps,
-        struct net_result *r, struct err *err)
+        double *total_ms, struct net_result *r, struct err *err)
 {
     size_t n_floats = graph_get_segments(b->graph)->n_floats, n = 0;
     double start = now_ms(b);
@@ -108,6 +109,7 @@ measure(struct bench *b, double seconds, double *ms, size_t *steps,
         if (n >= 5 && now_ms(b) - start > seconds * 1e3)
             break;
     }
+    *total_ms = now_ms(b) - start;
     qsort(b->ms, n, sizeof *b->ms, by_value);
     *ms = b->ms[n / 2];
     *steps = n;
@@ -144,7 +146,7 @@ run(struct bench *b, const char *path, int threads, size_t batch,
     struct net_result r = {0};
     struct jcur root;
     size_t steps;
-    double ms;
+    double ms, total_ms;
 
     if (json_doc_load(&b->doc, path, err) != 0)
         return -1;
@@ -155,7 +157,7 @@ run(struct bench *b, const char *path, int threads, size_t batch,
     if (choose_ways(b->graph, how, batch, threads, err) != 0)
         return -1;
     b->net = net_new(b->graph, &o, err);
-    if (!b->net || measure(b, seconds, &ms, &steps, &r, err) != 0)
+    if (!b->net || measure(b, seconds, &ms, &steps, &total_ms, &r, err) != 0)
         return -1;
     if (verbose) {
         net_describe(b->net, &text);
@@ -167,9 +169,11 @@ run(struct bench *b, const char *path, int threads, size_t batch,
     if (verbose)
         printf("%s\n", text.data);
     buf_release(&text);
-    printf("%s batch %zu threads %d: %.3f ms/step (median of %zu), %.1f "
-           "samples/s, %.1f GFLOP/s forward+backward, %.1f MB, loss %.5f\n",
-           path, batch, threads, ms, steps, (double)batch / ms * 1e3,
+    printf("%s batch %zu threads %d: %.3f ms/step (median of %zu in %.3f s), "
+           "%.1f samples/s, %.1f GFLOP/s forward+backward, %.1f MB, loss "
+           "%.5f\n",
+           path, batch, threads, ms, steps, total_ms * 1e-3,
+           (double)batch / ms * 1e3,
            3.0 * graph_get_flop(b->graph) * (double)batch / ms * 1e-6,
            (double)net_get_memory(b->net) * 1e-6, r.loss);
     return 0;
