@@ -4,6 +4,7 @@
 
 #include "base/buf.h"
 #include "base/mem.h"
+#include "io/loop.h"
 
 #include <stdio.h>
 
@@ -43,9 +44,7 @@ static void
 start_timer(struct conn *c, int64_t ms)
 {
     c->due = false;
-    /* libuv's clock is that of the last turn of the loop. */
-    uv_update_time(c->timer.loop);
-    uv_timer_start(&c->timer, on_timer, (uint64_t)ms, 0);
+    loop_start_timer(&c->timer, on_timer, ms);
 }
 
 static void

@@ -21,6 +21,7 @@
 #include "io/auth.h"
 #include "io/conn_priv.h"
 #include "io/crowd.h"
+#include "io/loop.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -379,9 +380,7 @@ arm(struct listener *l)
         ms = RETRY_MS;
     if (ms > 0)
         l->due = false;
-    /* libuv's clock lags behind ours by up to one turn of the loop. */
-    uv_update_time(l->timer.loop);
-    uv_timer_start(&l->timer, on_timer, ms > 0 ? (uint64_t)ms + 1 : 1, 0);
+    loop_start_timer(&l->timer, on_timer, ms > 0 ? ms + 1 : 1);
 }
 
 static void

@@ -6,6 +6,7 @@
 #include "base/err.h"
 #include "base/json.h"
 #include "base/mem.h"
+#include "io/loop.h"
 
 #include <string.h>
 #include <sys/socket.h>
@@ -96,9 +97,7 @@ static void
 arm(struct local_peer *p, int64_t ms)
 {
     p->due = false;
-    /* libuv's clock is that of the last turn of the loop. */
-    uv_update_time(p->timer.loop);
-    uv_timer_start(&p->timer, on_timer, ms > 0 ? (uint64_t)ms : 1, 0);
+    loop_start_timer(&p->timer, on_timer, ms > 0 ? ms : 1);
 }
 
 void

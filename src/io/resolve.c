@@ -4,6 +4,7 @@
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "io/loop.h"
 
 #include <netdb.h>
 #include <stdbool.h>
@@ -115,6 +116,6 @@ resolve_start(uv_loop_t *loop, const char *host, uint16_t port,
         return -1;
     }
     uv_timer_init(loop, &r->timer);
-    uv_timer_start(&r->timer, on_timer, (uint64_t)timeout_ms, 0);
+    loop_start_timer(&r->timer, on_timer, timeout_ms);
     return 0;
 }

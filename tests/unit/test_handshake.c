@@ -462,6 +462,79 @@ test_impostors(void)
            "peer speaks protocol 99, this is 2", "another version");
 }
 
+static void
+set_deadline(uv_timer_t *timer)
+{
+    struct world *w = timer->data;
+
+    clock_sleep_until(clock_now_ns() + NS_PER_S / 50);
+    conn_set_deadline(w->server.c, 60000, 60000, "nothing");
+}
+
+/* A worker that was busy blames nobody for its own time, whatever else was due
+ * meanwhile; and its limit is told as the user knows it. */
+static void
+test_busy_worker(void)
+{
+    uint8_t frame[FRAME_HEAD_BYTES];
+    struct bare other;
+    uv_timer_t timer;
+    struct fake f;
+
+    frame_encode(frame, MSG_CHALLENGE, NULL, 0, NULL, 0);
+    frame[4] = 99;
+    fake_init(&f, 2000);
+    other = bare_meet(&f.w); /* by then it is connected, too */
+    uv_timer_init(&f.w.loop, &timer);
+    timer.data = &f.w;
+    uv_timer_start(&timer, set_deadline, 2000, 0);
+    bare_send(&f.b, frame, sizeof frame);
+    clock_sleep_until(clock_now_ns() + 2 * NS_PER_S + NS_PER_S / 10);
+    WAIT(&f.w, f.w.client.n_ready);
+    uv_close((uv_handle_t *)&timer, NULL);
+    bare_close(&other);
+    is_str(fake_end(&f), "peer speaks protocol 99, this is 2",
+           "what came in time is read before it is late");
+
+    fake_init(&f, 200);
+    clock_sleep_until(clock_now_ns() + NS_PER_S * 6 / 100);
+    is_str(fake_end(&f), "no WELCOME from the coordinator within 0.2 s",
+           "connecting is a part of the limit");
+}
+
+static void
+late_deadline(uv_timer_t *timer)
+{
+    struct world *w = timer->data;
+
+    clock_sleep_until(clock_now_ns() + NS_PER_S * 3 / 10);
+    conn_set_deadline(w->server.c, 200, 200, "nothing");
+    w->set_ns = clock_now_ns();
+}
+
+/* A deadline counts from when it is set, however long a turn of the loop has
+ * taken until then. */
+static void
+test_late_deadline(void)
+{
+    struct world w;
+    struct bare peer;
+    uv_timer_t timer;
+
+    world_init(&w);
+    peer = bare_meet(&w);
+    uv_timer_init(&w.loop, &timer);
+    timer.data = &w;
+    uv_timer_start(&timer, late_deadline, 0, 0);
+    WAIT(&w, w.server.n_closed);
+    ok(clock_now_ns() - w.set_ns >= NS_PER_S * 199 / 1000,
+       "a deadline is as long as it was said to be");
+    is_str(w.server.why.text, "nothing within 0.2 s", "and is told so");
+    uv_close((uv_handle_t *)&timer, NULL);
+    bare_close(&peer);
+    ok(world_end(&w), "nothing is left on the loop");
+}
+
 /* A port that stays ours, and on which nobody listens: one that is free may be
  * another program's a moment later. */
 static int
@@ -605,6 +678,8 @@ test_all(void)
     test_refused_peer();
     test_listener_closes();
     test_impostors();
+    test_busy_worker();
+    test_late_deadline();
     test_ipv6();
     test_no_memory();
 }
