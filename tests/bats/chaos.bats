@@ -143,7 +143,7 @@ END
         echo "worker:$((i % 3)) computing $((i * 60)) kill"
         echo "worker:$(((i + 1) % 3)) computing $((i * 60)) cut"
     done >schedule
-    # Only while all are connected is there something to compare: 24 times.
+    # Samples count while all are connected, and 24 of them are needed.
     chaos --schedule schedule j.json -- --pace 20 --max-seconds 20
     checked end samples processes descriptors memory
     json_true report '.faults | length > 8'

@@ -41,16 +41,20 @@ EOF
         "0:lognormal(1.5,0.4);1:steps(1,2.5,1.25,3)"}'
     [ "$(factors first | grep -c '^1 [26] 2.5$')" -eq 2 ]
     [ "$(factors first | grep '^0 ' | cut -d ' ' -f 3 | sort -u | wc -l)" -gt 15 ]
-    # It lasts until it is stopped: who kills looks on from outside, and a
-    # worker takes its time to start.
-    bg log ebsp train first/job.json -r run -q --epochs 1000000
+    # It lasts until it is stopped, and is slow until then: who kills looks on
+    # from outside, and a worker takes its time to start.
+    bg log ebsp train first/job.json -r run -q --epochs 1000000 --pace 200
     pid=$!
     killed 0 5
     wait_for run/events.jsonl '"event":"ready","rank":0,"life":1'
+    expect 0 ctl run pace 10
     wait_for run/events.jsonl '"event":"push","rank":0,"iteration":[2-9][0-9],'
     expect 0 ctl run stop --wait
     finish "$pid"
     [ "$status" -eq 0 ] || { cat log && return 1; }
+    # its second life has iterations that the first run had, too
+    jq -s -e 'map(select(.rank == 0)) | .[map(.life == 1) | index(true):] |
+        map(select(.event == "push")) | first.iteration < 20' run/events.jsonl
     # some mini-batches are somebody else's now; nothing has two factors
     [ -z "$(cat <(factors first) <(factors run) | sort -u |
         cut -d ' ' -f 1,2 | uniq -d)" ]

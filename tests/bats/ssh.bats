@@ -265,11 +265,20 @@ END
     [ "$status" -eq 0 ]
 }
 
+# works_on RANK: it has pushed since it was started again.
+works_on() {
+    jq -s -e --argjson rank "$1" 'map(select(.rank == $rank)) |
+        .[map(.event == "ready" and .life == 1) | index(true):] |
+        any(.event == "push")' run/events.jsonl
+}
+
 @test "a worker that is killed there is replaced there" {
     start_hosts
     train_on "$hosts"
     kill -KILL "$(remote_workers | head -n 1)"
     wait_for run/events.jsonl '"event":"ready".*"life":1' 40
+    rank=$(jq 'select(.event == "ready" and .life == 1).rank' run/events.jsonl)
+    within 30 works_on "$rank"
     expect 0 ctl run stop --wait
     finish "$train"
     [ "$status" -eq 0 ]

@@ -176,7 +176,7 @@ recorded() {
     requires command -v ss
     blobs_job j.json '.epochs = 6'
     expect 0 train j.json -r quiet
-    bg log ebsp train j.json -r run --pace 60
+    bg log ebsp train j.json -r run --pace 1000
     pid=$!
     wait_for run/events.jsonl '"event":"push"'
     port=$(listening_port "$pid")
@@ -186,6 +186,7 @@ recorded() {
     idle=$!
     finish "$idle" # each is closed
     [ "$status" -eq 0 ]
+    expect 0 ctl run pace 0
     finish "$pid"
     cat log
     [ "$status" -eq 0 ]
