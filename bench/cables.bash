@@ -42,6 +42,8 @@ cable() { # I RATE
     none) # it may have had no limit before
         in_netns "$1" tc qdisc del dev cable root 2>/dev/null || true
         in_netns c tc qdisc del dev "to$1" root 2>/dev/null || true
+        ! { in_netns "$1" tc qdisc show dev cable
+            in_netns c tc qdisc show dev "to$1"; } | grep -w tbf >&2
         return
         ;;
     esac
