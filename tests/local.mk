@@ -157,6 +157,14 @@ BATS_TESTS += tests/bats/relay.bats tests/bats/strangers.bats \
 EXTRA_DIST += tests/tools/relay.bash tests/tools/sshd.bash \
 	tests/tools/netns.bash
 
+# naps at random; to preload, not a test
+EXTRA_PROGRAMS += tests/tools/jitter.so
+CLEANFILES += tests/tools/jitter.so
+tests_tools_jitter_so_SOURCES = tests/tools/jitter.c
+tests_tools_jitter_so_CFLAGS = $(PLUGIN_CFLAGS)
+tests_tools_jitter_so_LDFLAGS = $(PLUGIN_LDFLAGS)
+tests_tools_jitter_so_LDADD =
+
 # workers that fail or misbehave
 UNIT_TESTS += tests/unit/test_guard
 check_PROGRAMS += tests/tools/rogue
