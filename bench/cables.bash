@@ -39,11 +39,8 @@ cable() { # I RATE
     case $2 in
     10gbit) burst=2mb ;;
     1gbit) burst=256kb ;;
-    none) # it may have had no limit before
-        in_netns "$1" tc qdisc del dev cable root 2>/dev/null || true
-        in_netns c tc qdisc del dev "to$1" root 2>/dev/null || true
-        ! { in_netns "$1" tc qdisc show dev cable
-            in_netns c tc qdisc show dev "to$1"; } | grep -w tbf >&2
+    none)
+        netns_rate "$1" none
         return
         ;;
     esac

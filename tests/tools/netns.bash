@@ -72,10 +72,11 @@ make_netns() {
     done
 }
 
-# netns_rate I RATE: as tc(8) writes it, "8mbit"; "none" ends it.
+# netns_rate I RATE: as tc(8) writes it, "8mbit"; "none": no limit, whether
+# there was one or not.
 netns_rate() {
     local shape=(replace root tbf rate "$2" burst 16kb latency 200ms)
-    [ "$2" != none ] || shape=(del root)
+    [ "$2" != none ] || shape=(replace root noqueue)
     netns_tc "$1" cable "${shape[@]}" && netns_tc c "to$1" "${shape[@]}"
 }
 netns_tc() { # I|c DEVICE VERB ROOT...
