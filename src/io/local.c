@@ -38,11 +38,11 @@ local_server_hide(struct local_server *s)
 {
     struct stat st;
 
-    if (s && s->bound && lstat(s->path, &st) == 0 && st.st_dev == s->dev &&
-        st.st_ino == s->ino)
+    if (!s || !s->bound)
+        return;
+    s->bound = false;
+    if (lstat(s->path, &st) == 0 && st.st_dev == s->dev && st.st_ino == s->ino)
         (void)unlink(s->path);
-    if (s)
-        s->bound = false;
 }
 
 void

@@ -54,7 +54,6 @@ struct world {
     struct err refused; /* why the last one was */
     struct msg_hello hello;
     bool refuse_peer, close_listener, nobody_takes;
-    int64_t set_ns; /* when a test set a deadline */
 };
 
 /* ---- handlers ------------------------------------------------------------ */
